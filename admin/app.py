@@ -43,6 +43,7 @@ from admin.routes.charging_profiles import charging_profiles, composite_schedule
 from admin.routes.local_lists import accepted, local_lists, updates
 from admin.routes.traces import stream, traces
 from admin.services import Services
+from gateway.service.networks import find_client
 from state.paging import BadCursor
 
 ROUTES = (
@@ -97,7 +98,7 @@ def create_app(services: Services, limits: AdminLimits | None = None) -> QuartAp
     app.config["RESPONSE_TIMEOUT"] = limits.response_s
     problems.install(app)
     app.register_error_handler(BadCursor, listing.refuse_cursor)
-    app.before_request(_begin)
+    app.before_request(partial(_begin, services))
     app.before_request(partial(_check, services))
     app.after_request(_end)
     for module in (docs, *ROUTES):
@@ -138,10 +139,13 @@ def create_app(services: Services, limits: AdminLimits | None = None) -> QuartAp
     return app
 
 
-async def _begin() -> None:
+async def _begin(services: Services) -> None:
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
     g.began = time.monotonic()
+    g.address = find_client(
+        request.remote_addr or "", request.headers.getlist("X-Forwarded-For"), services.trusted_proxies
+    )
 
 
 async def _check(services: Services) -> None:
@@ -165,6 +169,7 @@ async def _end(response: Response) -> Response:
         request_id=g.request_id,
         method=request.method,
         path=request.path,
+        address=g.address,
         status=response.status_code,
         ms=round((time.monotonic() - g.began) * 1000, 1),
         key_id=None if key is None else key.id,

@@ -21,14 +21,46 @@ class AdminListen(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = "127.0.0.1"
     port: Annotated[Port, Meta(description="Port of the API.")] = 8080
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Networks of the proxies in front of the API, for example `10.0.0.0/8`. If a request "
+            "comes from one of them, the rightmost address in X-Forwarded-For that is in none of them counts "
+            "as that of the client. X-Forwarded-For of other clients is ignored. Without this setting, all "
+            "clients behind a proxy share the limits of `security` and one address in the log."
+        ),
+    ] = ()
     health_host: HealthHost = "127.0.0.1"
     health_port: HealthPort = 9181
 
 
 class AdminSecurity(Struct, frozen=True, forbid_unknown_fields=True):
-    """The pepper, which gateways and admin processes share."""
+    """The pepper, which gateways and admin processes share, and the number of wrong API keys in a minute.
+
+    The minute begins with the first wrong key. Each process counts only the keys that it got itself.
+    """
 
     pepper: Pepper
+    failures_per_minute_and_address: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Number of requests with a wrong API key from one address within a minute. When this "
+            "number is reached, further wrong keys from that address get 429 until the minute is over. A "
+            "right key is served.",
+        ),
+    ] = 300
+    failures_per_minute_and_key: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Number of requests with the id of one API key and a wrong secret from one address "
+            "within a minute. When this number is reached, every request with this id from this address gets "
+            "429 until the minute is over.",
+        ),
+    ] = 10
 
 
 class AdminLimits(Struct, frozen=True, forbid_unknown_fields=True):

@@ -20,7 +20,9 @@ from admin.pki.signing import Signing
 from admin.pki.signing import run as run_signing
 from admin.services import Services
 from gateway.service import collector, hangups, health, logs, metrics
+from gateway.service.attempts import Attempts
 from gateway.service.metrics import Reading
+from gateway.service.networks import read_networks
 from state.events.feed import Feed
 from state.nodes import nodes
 from state.nodes.nodes import NodeRecord
@@ -50,6 +52,11 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
     pepper = config.security.pepper.encode()
     listening, limits = config.listen, config.limits
     authority = load_authority(config.pki)
+    trusted = read_networks("listen.trusted_proxies", listening.trusted_proxies)
+    attempts = Attempts(
+        per_address=config.security.failures_per_minute_and_address,
+        per_name=config.security.failures_per_minute_and_key,
+    )
     with listen(listening.host, listening.port, unacknowledged_s=limits.unacknowledged_s) as listener:
         async with open_store(config.store) as store, trio.open_nursery() as nursery:
             inbox = Inbox(store, nodes.new_incarnation())
@@ -59,7 +66,17 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             nursery.start_soon(run_signing, signing)
             expiry = Expiry(store)
             nursery.start_soon(expiry.run)
-            app = create_app(Services(store, pepper, inbox, feed, limits.event_clients, signing), limits)
+            services = Services(
+                store,
+                pepper,
+                inbox,
+                feed,
+                limits.event_clients,
+                signing,
+                attempts=attempts,
+                trusted_proxies=trusted,
+            )
+            app = create_app(services, limits)
             lag = metrics.LoopLag()
             nursery.start_soon(lag.watch)
             registry = metrics.new_registry(

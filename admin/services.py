@@ -6,6 +6,8 @@ from quart import current_app
 
 from admin.inbox import Inbox
 from admin.pki.signing import Signing
+from gateway.service.attempts import Attempts
+from gateway.service.networks import Networks
 from state.events.feed import Feed
 from state.store import Store
 
@@ -26,6 +28,9 @@ class Services:
     event_clients: int
     signing: Signing
     viewers: Viewers = field(default_factory=Viewers)
+    attempts: Attempts = field(default_factory=lambda: Attempts(per_address=300, per_name=10))
+    """Wrong API keys by address, and by address and the id of the key."""
+    trusted_proxies: Networks = field(default_factory=Networks)
 
 
 def services() -> Services:

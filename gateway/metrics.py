@@ -72,7 +72,8 @@ def _node(node: Node, hub: Hub) -> Iterator[Reading]:
     )
     yield Reading(
         "csms_refusals",
-        "Upgrade requests that csms refused, by the true reason (docs/refusals.md).",
+        "Upgrade requests, PROXY headers and TLS handshakes that csms refused, by the true reason "
+        "(docs/refusals.md).",
         telemetry.refusals,
         label="reason",
     )

@@ -12,7 +12,6 @@ import structlog
 import trio
 
 from gateway import housekeeping, inbox, metrics
-from gateway.admission.attempts import Attempts
 from gateway.admission.handshake import Admission, handle
 from gateway.admission.takeover import Takeovers
 from gateway.config import GatewayConfig, ListenConfig
@@ -21,6 +20,7 @@ from gateway.hub import Hub
 from gateway.node import Node
 from gateway.revocations import Revocations
 from gateway.service import collector, ready
+from gateway.service.attempts import Attempts
 from gateway.service.config import ConfigError
 from gateway.service.health import serve_health
 from gateway.service.metrics import LoopLag
@@ -124,7 +124,7 @@ async def _serve(node: Node, listeners: _Listeners, edge: TlsEdge, trusted: Netw
     takeovers = Takeovers(node, hub)
     attempts = Attempts(
         per_address=config.security.failures_per_minute_and_address,
-        per_charge_point=config.security.failures_per_minute_and_charge_point,
+        per_name=config.security.failures_per_minute_and_charge_point,
     )
     admission = Admission(node, hub, attempts, takeovers)
     registry = metrics.registry(node, hub, stats, handshakes, lag, edge=edge)

@@ -6,7 +6,6 @@ tries the file again at each look.
 """
 
 import signal
-import ssl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -121,20 +120,15 @@ class TlsEdge:
         authorities = None if tls.client_authorities_file is None else Path(tls.client_authorities_file)
         if authorities is not None:
             read_authorities(authorities)
-        try:
-            return server_context(
-                files,
-                server_names=tls.server_names or names,
-                require_sni=tls.require_sni,
-                static_rsa=tls.static_rsa,
-                client_authorities=authorities,
-                client_certificates=client_certificates,
-                strict=tls.strict_client_certificates,
-            )
-        except (OSError, ssl.SSLError, ValueError) as error:  # A file has changed since it was checked.
-            raise ConfigError(
-                f"tls: {', '.join(self._parts[0].files)} cannot be used together: {error}"
-            ) from None
+        return server_context(
+            files,
+            server_names=tls.server_names or names,
+            require_sni=tls.require_sni,
+            static_rsa=tls.static_rsa,
+            client_authorities=authorities,
+            client_certificates=client_certificates,
+            strict=tls.strict_client_certificates,
+        )
 
     def _load_lists(self) -> None:
         tls = self._tls
@@ -157,7 +151,15 @@ class _Part:
 
     def load(self) -> None:
         seen = self._stat()  # A change during the reading is then found at the next look.
-        self._read()
+        try:
+            self._read()
+        except ConfigError:
+            raise
+        except Exception as error:
+            # Whatever is in a file, the gateway must go on with what it has.
+            raise ConfigError(
+                f"tls: {', '.join(self.files)} cannot be used: {type(error).__name__}: {error}"
+            ) from error
         self._seen, self._said = seen, ""
 
     def look(self, everything: bool) -> bool:  # noqa: FBT001  run_sync passes no keywords

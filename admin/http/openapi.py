@@ -20,6 +20,7 @@ _PROBLEM = {"application/problem+json": {"schema": {"$ref": _REF.format(name="Pr
 _ALWAYS = {
     400: "The path or the JSON of the body cannot be read.",
     401: "The request has no API key, or the API key is unknown or was revoked.",
+    429: "Too many requests from this address had a wrong API key. Retry-After says when to try again.",
     503: "The store does not answer. The header Retry-After says when to try again.",
 }
 _WITH_NAMES = {404: "The resource does not exist, or the API key may not see it."}

@@ -28,7 +28,6 @@ from typing import NamedTuple, assert_never
 import trio
 
 from gateway.admission import basic, path, proof
-from gateway.admission.attempts import Attempts
 from gateway.admission.credentials import examine
 from gateway.admission.proof import Denied, Evidence, Proven
 from gateway.admission.reasons import RETRY_AFTER_S, Reason
@@ -37,6 +36,7 @@ from gateway.handlers.charge_point import now_ms
 from gateway.hub import Hub
 from gateway.node import Node
 from gateway.ocpp16.faults.table import FAULTS, FaultName
+from gateway.service.attempts import Attempts
 from gateway.service.client_certificates import ClientCertificate
 from gateway.service.known_secrets import KnownSecrets
 from gateway.session.session import Session
@@ -176,7 +176,7 @@ def _check_attempts(attempts: Attempts, address: str, who: path.PathNames) -> No
     Without this limit, an attacker could try passwords without end. An address that failed too often with
     other ids is served, because many charge points may share an address.
     """
-    wait = attempts.wait_of_charge_point(address, who.charge_point, trio.current_time())
+    wait = attempts.wait_of_name(address, who.charge_point, trio.current_time())
     if wait:
         keys = ChargePointKeys(who.tenant, who.charge_point)
         raise Refusal(Reason.TOO_MANY_FAILURES, wait, retry_after_s=wait, keys=keys)

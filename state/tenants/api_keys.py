@@ -51,6 +51,12 @@ async def create(store: Store, pepper: bytes, name: str, tenants: list[str] | No
     return NewSecret(id=key_id, secret=secret)
 
 
+def read_id(secret: str) -> str | None:
+    """Return the id of the key that a text claims to be, or None if it does not have the form of a key."""
+    match = _SECRET.fullmatch(secret)
+    return None if match is None else match[1]
+
+
 async def verify(store: Store, pepper: bytes, secret: str) -> ApiKey | None:
     """Return the API key with this secret, or None. The check takes one round trip.
 

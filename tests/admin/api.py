@@ -15,6 +15,8 @@ from admin.inbox import Inbox
 from admin.pki.authority import Authority
 from admin.pki.signing import Signing
 from admin.services import Services
+from gateway.service.attempts import Attempts
+from gateway.service.networks import Networks
 from state.events.feed import Feed
 from state.nodes import nodes
 from state.nodes.nodes import NodeRecord
@@ -58,7 +60,12 @@ class Api:
 
 @asynccontextmanager
 async def serving(
-    store: Store, limits: AdminLimits | None = None, authority: Authority | None = None
+    store: Store,
+    limits: AdminLimits | None = None,
+    authority: Authority | None = None,
+    *,
+    attempts: Attempts | None = None,
+    trusted_proxies: Networks | None = None,
 ) -> AsyncIterator[Api]:
     limits = limits or AdminLimits()
     stop = trio.Event()
@@ -69,7 +76,16 @@ async def serving(
             await nursery.start(inbox.run, node)
             feed = Feed(store, nursery, poll_s=0.05)
             signing = Signing(store, inbox.incarnation, authority)
-            services = Services(store, PEPPER, inbox, feed, limits.event_clients, signing)
+            services = Services(
+                store,
+                PEPPER,
+                inbox,
+                feed,
+                limits.event_clients,
+                signing,
+                attempts=attempts or Attempts(per_address=300, per_name=10),
+                trusted_proxies=trusted_proxies or Networks(),
+            )
             app = create_app(services, limits)
             await nursery.start(partial(serve_app, app, listener, limits, stop))
             port = listener.getsockname()[1]

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
+from gateway import tls_edge
 from gateway.config import GatewayConfig
 from gateway.revocations import Revocations
 from gateway.service import client_certificates
@@ -194,6 +195,25 @@ async def test_a_file_that_cannot_be_used_is_reported_once_and_tried_again_until
     assert [one["event"] for one in logs] == ["tls.reloaded"] * 2
     assert edge.context() is not before
     assert not revokes(revocations, files.root, 0xDEAD)
+
+
+async def test_even_an_error_that_nobody_foresaw_leaves_the_old_files_in_use(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edge = loaded(files)
+    before = edge.context()
+
+    def fail(*_: object, **__: object) -> None:
+        raise TypeError("a strange certificate")
+
+    monkeypatch.setattr(tls_edge, "server_context", fail)
+    files.mount(certificate("cs.example", serial=2), files.root)
+    with capture_logs() as logs:
+        await edge.look()
+    [error] = [one["error"] for one in logs if one["event"] == "tls.reload_failed"]
+    assert error.startswith(f"tls: {files.link}/server.pem, {files.link}/server.key,")
+    assert error.endswith("cannot be used: TypeError: a strange certificate")
+    assert edge.context() is before
 
 
 def revokes(revocations: Revocations, issuer: Made, serial: int) -> bool:

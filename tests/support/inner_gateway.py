@@ -8,12 +8,12 @@ from typing import NamedTuple
 import msgspec
 import trio
 
-from gateway.admission.attempts import Attempts
 from gateway.admission.handshake import Admission, handle
 from gateway.admission.takeover import Takeovers
 from gateway.config import GatewayConfig
 from gateway.hub import Hub
 from gateway.node import Node
+from gateway.service.attempts import Attempts
 from gateway.websocket.listeners import open_listeners
 from gateway.websocket.server import serve
 from state.store import Store
@@ -38,7 +38,7 @@ async def inner_gateway(store: Store, redis_url: str, *, failures: int = 9) -> A
     token = await tokens.create(store, PEPPER.encode(), "t")
     async with trio.open_nursery() as nursery:
         node, hub = Node(msgspec.convert(config, GatewayConfig), store, PEPPER.encode(), nursery), Hub()
-        attempts = Attempts(per_address=failures, per_charge_point=failures)
+        attempts = Attempts(per_address=failures, per_name=failures)
         admission = Admission(node, hub, attempts, Takeovers(node, hub))
         [listener] = open_listeners("127.0.0.1", 0)
         await nursery.start(partial(serve, [listener], handle=partial(handle, admission)))

@@ -2,9 +2,13 @@
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
+from gateway.service.attempts import Attempts
+from gateway.service.networks import read_networks
+from state.store import Store
 from state.tenants import api_keys, tenants
-from tests.admin.api import PEPPER, TENANT, Api
+from tests.admin.api import PEPPER, TENANT, Api, serving
 from tests.admin.problem import is_problem
 
 ROUTES = [
@@ -158,3 +162,58 @@ async def test_a_command_of_one_tenant_cannot_be_read_at_the_path_of_another_ten
     sent = await api.client.post(f"/v1/tenants/{TENANT}/charge-points/CP-1/commands/ClearCache")
     command = is_problem(sent, 409, "offline")["id"]
     is_problem(await api.client.get(f"/v1/tenants/other/commands/{command}"), 404, "not-found")
+
+
+def other_secret(key: str) -> dict[str, str]:
+    """Return a header with the id of a key, and with another secret."""
+    return {"Authorization": f"Bearer {key[:-4]}zzzz"}
+
+
+async def test_too_many_wrong_secrets_for_one_api_key_block_this_key_for_their_address(store: Store) -> None:
+    await tenants.put(store, TENANT, name="Acme", auto_register=False)
+    proxies = read_networks("listen.trusted_proxies", ["127.0.0.0/8"])
+    attempts = Attempts(per_address=100, per_name=3)
+    async with serving(store, attempts=attempts, trusted_proxies=proxies) as api:
+        key = (await api_keys.create(store, PEPPER, "attacked", None)).secret
+        attacker, owner = ({"X-Forwarded-For": f"6.6.6.6, 203.0.113.{last}"} for last in (1, 2))
+        for _ in range(3):
+            wrong = await api.client.get("/v1/tenants", headers=other_secret(key) | attacker)
+            is_problem(wrong, 401, "unauthorised")
+        right = {"Authorization": f"Bearer {key}"}
+        refused = await api.client.get("/v1/tenants", headers=right | attacker)
+        is_problem(refused, 429, "too-many-failures")
+        assert 0 < int(refused.headers["retry-after"]) <= 61
+        assert (await api.client.get("/v1/tenants", headers=right | owner)).status_code == 200
+        assert (await api.client.get("/v1/tenants", headers=attacker)).status_code == 200
+
+
+async def test_an_address_with_too_many_wrong_api_keys_is_told_so_but_its_right_keys_are_served(
+    store: Store,
+) -> None:
+    async with serving(store, attempts=Attempts(per_address=3, per_name=100)) as api:
+        statuses = []
+        for number in range(5):
+            # Only trusted proxies are believed, so the header changes nothing.
+            headers = {"Authorization": f"Bearer nonsense {number}", "X-Forwarded-For": f"203.0.113.{number}"}
+            statuses.append((await api.client.get("/v1/tenants", headers=headers)).status_code)
+        assert statuses == [401, 401, 401, 429, 429]
+        assert (await api.client.get("/v1/tenants")).status_code == 200
+
+
+async def test_a_request_without_an_api_key_does_not_count_as_a_wrong_key(store: Store) -> None:
+    async with (
+        serving(store, attempts=Attempts(per_address=1, per_name=1)) as api,
+        httpx.AsyncClient(base_url=api.url) as stranger,
+    ):
+        for _ in range(3):
+            is_problem(await stranger.get("/v1/tenants"), 401, "unauthorised")
+
+
+async def test_the_log_has_the_address_of_the_client_of_each_request(store: Store) -> None:
+    proxies = read_networks("listen.trusted_proxies", ["127.0.0.0/8"])
+    async with serving(store, trusted_proxies=proxies) as api:
+        with capture_logs() as logs:
+            await api.client.get("/v1/tenants", headers={"X-Forwarded-For": "203.0.113.9"})
+            await api.client.get("/v1/tenants", headers={"Authorization": "Bearer wrong"})
+        found = [(one["status"], one["address"]) for one in logs if one["event"] == "request.answered"]
+    assert found == [(200, "203.0.113.9"), (401, "127.0.0.1")]

@@ -1,7 +1,8 @@
-"""Failed authentications per minute, for each address, and for each address with a charge point id.
+"""Failed authentications per minute, for each address, and for each address with a name.
 
-Only failures count, so this limit does not hinder a fleet that reconnects all at once. Nothing is counted by
-charge point id alone, because anyone could then lock a charge point out by failing under its id.
+The name is what the client claims to be: a charge point id, or the id of an API key. Only failures count, so
+this limit does not hinder a fleet that reconnects all at once. Nothing is counted by name alone, because
+anyone could then lock a charge point out by failing under its id.
 
 An IPv6 network of 64 bits counts as one address, because one peer usually has all of its addresses.
 """
@@ -16,26 +17,26 @@ REMEMBERED = 20_000
 class Attempts:
     """Counts of failures.
 
-    The 20,000 keys that failed last are kept. A key is an address, or an address with a charge point id.
+    The 20,000 keys that failed last are kept. A key is an address, or an address with a name.
 
-    `wait_of_address` and `wait_of_charge_point` return the seconds for which an address must not try again,
-    in general or with one charge point id. 0 means that the address may try at once.
+    `wait_of_address` and `wait_of_name` return the seconds for which an address must not try again, in
+    general or with one name. 0 means that the address may try at once.
     """
 
-    def __init__(self, *, per_address: int, per_charge_point: int) -> None:
+    def __init__(self, *, per_address: int, per_name: int) -> None:
         self._per_address = per_address
-        self._per_charge_point = per_charge_point
+        self._per_name = per_name
         self._counts: OrderedDict[tuple[str, ...], tuple[float, int]] = OrderedDict()
 
     def wait_of_address(self, address: str, now: float) -> int:
         return self._wait((_peer_of(address),), self._per_address, now)
 
-    def wait_of_charge_point(self, address: str, charge_point: str, now: float) -> int:
-        return self._wait((_peer_of(address), charge_point), self._per_charge_point, now)
+    def wait_of_name(self, address: str, name: str, now: float) -> int:
+        return self._wait((_peer_of(address), name), self._per_name, now)
 
-    def record_failure(self, address: str, charge_point: str, now: float) -> None:
+    def record_failure(self, address: str, name: str, now: float) -> None:
         peer = _peer_of(address)
-        for key in ((peer,), (peer, charge_point)):
+        for key in ((peer,), (peer, name)):
             since, count = self._counts.pop(key, (now, 0))
             if now - since >= WINDOW_S:
                 since, count = now, 0
