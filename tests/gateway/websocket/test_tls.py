@@ -262,6 +262,9 @@ async def test_no_earlier_session_is_resumed_neither_by_ticket_nor_by_session_id
 
     async with serving(Echo(), tls=server_context(certificates)) as server:
         session, _ = await trio.to_thread.run_sync(connect_with, server.ports[0], None)
+        # A client may show a ticket without a session id, so the server must not give tickets away.
+        assert session is not None
+        assert not session.has_ticket
         for _ in range(2):
             session, reused = await trio.to_thread.run_sync(connect_with, server.ports[0], session)
             assert not reused
