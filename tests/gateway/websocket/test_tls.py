@@ -82,6 +82,47 @@ async def test_clients_can_connect_with_each_of_the_supported_tls_1_2_cipher_sui
     assert (tls.version, tls.cipher) == ("TLSv1.2", suite)
 
 
+def agrees(server: ssl.SSLContext, client: ssl.SSLContext) -> bool:
+    """Shake hands in memory."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [
+        client.wrap_bio(to_client, to_server, server_hostname="cs.example"),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    ]
+    for _ in range(4):
+        for end in ends:
+            try:
+                end.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLError:
+                return False
+    return True
+
+
+@pytest.mark.parametrize("static_rsa", [True, False])
+def test_no_other_tls_1_2_cipher_suite_of_openssl_can_be_used(
+    certificates: list[tuple[Path, Path]], *, static_rsa: bool
+) -> None:
+    server, client = server_context(certificates, static_rsa=static_rsa), client_context()
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    client.set_ciphers("ALL:COMPLEMENTOFALL:@SECLEVEL=0")
+    offered = {one["name"] for one in client.get_ciphers() if one["protocol"] != "TLSv1.3"}
+    accepted = set()
+    for suite in offered:
+        client.set_ciphers(f"{suite}:@SECLEVEL=0")
+        if agrees(server, client):
+            accepted.add(suite)
+    ephemeral = {
+        f"ECDHE-{key}-{suite}"
+        for key in ("ECDSA", "RSA")
+        for suite in ("AES128-GCM-SHA256", "AES256-GCM-SHA384")
+    }
+    static = {"AES128-GCM-SHA256", "AES256-GCM-SHA384"} if static_rsa else set()
+    assert accepted == ephemeral | static
+    assert len(offered) > 50
+
+
 async def test_the_upgrade_handler_gets_the_tls_version_and_the_server_name(
     certificates: list[tuple[Path, Path]],
 ) -> None:
