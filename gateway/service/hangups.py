@@ -1,4 +1,7 @@
-"""When a process gets SIGHUP, it writes a log line and otherwise ignores the signal."""
+"""When a process gets SIGHUP, it writes a log line and otherwise ignores the signal.
+
+A gateway with TLS takes the signal itself while it serves (`gateway/tls_edge.py`).
+"""
 
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
