@@ -31,6 +31,7 @@ from gateway.service.settings import element_of, section_of, struct_of
 from gateway.tls_edge import TlsEdge
 from gateway.websocket.close_codes import Close
 from gateway.websocket.handshakes import Handshakes
+from gateway.websocket.refusals import Refused
 from gateway.websocket.stats import Stats
 from state.events.feed import Feed
 from state.store import Store, StoreConfig
@@ -224,6 +225,14 @@ def refusals() -> str:
                 for one in sorted(Reason, key=lambda one: one.status)
             ),
         ),
+        _text(
+            """csms refuses a connection before it reads a request for one of these reasons. If TLS fails, the
+            charge point gets a TLS alert, and otherwise csms closes the connection. csms does not know the
+            charge point yet, so these refusals are among those of `GET /v1/refusals`, with the words of
+            OpenSSL. The metric `csms_handshake_failures_total{reason}` counts them too.
+            """
+        ),
+        _table(("Reason", "Meaning"), ((f"`{one.word}`", one.value) for one in Refused)),
     )
 
 

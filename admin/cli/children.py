@@ -19,8 +19,6 @@ HOST = "127.0.0.1"
 # at most 1 s to leave the store.
 _GATEWAY_GRACE_S = 13.0
 _ADMIN_STOP_S = 5.0
-CLIENT_AUTHORITIES = False
-"""Whether gateways have the setting `tls.client_authorities_file`. Set this to True when they have it."""
 
 
 class HeldPorts:
@@ -97,17 +95,11 @@ def _gateway(site: Site, health_port: int) -> dict[str, dict[str, Any]]:
         "tls": {
             "certificates": [{"chain_file": chain, "key_file": key} for chain, key in pairs],
             "server_names": ["localhost"],
-            **_client_authorities(site),
+            "client_authorities_file": site.authority.client_authorities_file,
         },
         "drain": {"window_s": site.drain_s},
         **_common(site),
     }
-
-
-def _client_authorities(site: Site) -> dict[str, Path]:
-    if not CLIENT_AUTHORITIES:
-        return {}
-    return {"client_authorities_file": site.authority.client_authorities_file}
 
 
 def _admin(site: Site) -> dict[str, dict[str, Any]]:

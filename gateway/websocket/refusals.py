@@ -14,21 +14,25 @@ class Refused(Enum):
     CLIENT_CERTIFICATE_EXPIRED = "The client certificate, or one in its chain, has expired."
     CLIENT_CERTIFICATE_NOT_YET_VALID = "The client certificate, or one in its chain, is not valid yet."
     CLIENT_CERTIFICATE_SELF_SIGNED = "The client certificate is signed by itself, not by an authority."
-    CLIENT_CERTIFICATE_FOREIGN = "No authority in tls.client_authorities_file signed the client certificate."
+    CLIENT_CERTIFICATE_FOREIGN = (
+        "No authority in `tls.client_authorities_file` signed the client certificate."
+    )
     CLIENT_CERTIFICATE_INVALID = "OpenSSL does not accept the client certificate for another reason."
     CLIENT_CERTIFICATE_MISSING = "The port demands a client certificate, but the client showed none."
     SERVER_NAME_WRONG = "The client asked for a server name that csms does not serve."
-    SERVER_NAME_MISSING = "The client asked for no server name, but tls.require_sni is true."
+    SERVER_NAME_MISSING = "The client asked for no server name, but `tls.require_sni` is true."
     NO_SHARED_CIPHER = "The client and csms have no cipher suite in common."
     TLS_TOO_OLD = "The client supports no TLS version above 1.1."
     SERVER_CERTIFICATE_REFUSED = "The client does not accept the certificate of the server."
-    NOT_TLS = "The first bytes on the TLS port were not TLS, for example because of ws:// instead of wss://."
+    NOT_TLS = (
+        "The first bytes on the TLS port were not TLS, for example because of `ws://` instead of `wss://`."
+    )
     TLS_TOO_SLOW = "The TLS handshake was not complete in time."
     TLS_FAILED = "The TLS handshake failed for another reason."
     PROXY_HEADER_MISSING = "A trusted proxy opened a connection without a PROXY header."
     PROXY_HEADER_INVALID = "A trusted proxy sent a PROXY header that cannot be read."
-    PROXY_HEADER_UNTRUSTED = "An address outside of listen.trusted_networks sent a PROXY header."
-    TOO_MANY_CONNECTIONS = "The address already has limits.connections_per_address connections."
+    PROXY_HEADER_UNTRUSTED = "An address outside of `listen.trusted_networks` sent a PROXY header."
+    TOO_MANY_CONNECTIONS = "The address already has `limits.connections_per_address` connections."
 
     @property
     def word(self) -> str:
