@@ -159,8 +159,8 @@ class TlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
 class SecurityConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The pepper, and the number of failed authentications that one process allows.
 
-    A failed authentication is a request with an unknown tenant or a wrong token. The minute begins with the
-    first failure. Each process counts only its own failures.
+    A failed authentication is a request that gets 401, for example for an unknown tenant, a wrong token or a
+    wrong password. The minute begins with the first failure. Each process counts only its own failures.
     """
 
     pepper: Pepper
@@ -170,8 +170,8 @@ class SecurityConfig(Struct, frozen=True, forbid_unknown_fields=True):
             ge=1,
             le=1_000_000,
             description="Number of failed authentications from one address within a minute. When this number "
-            "is reached, every request from that address gets 429 until the minute is over. Charge points "
-            "behind one NAT share an address.",
+            "is reached, each further failure from that address gets 429 until the minute is over. Charge "
+            "points behind one NAT share an address. An IPv6 network of 64 bits counts as one address.",
         ),
     ] = 300
     failures_per_minute_and_charge_point: Annotated[

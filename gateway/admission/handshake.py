@@ -50,6 +50,7 @@ from state.keys import ChargePointKeys
 from state.nodes import leases
 from state.store import Store
 from state.tenants import spellings, tokens
+from state.tenants.id_tags import fold
 from state.tenants.tenants import Tenant
 
 SUBPROTOCOL = "ocpp1.6"
@@ -100,6 +101,17 @@ class Admission(NamedTuple):
     takeovers: Takeovers
 
 
+class _Peer(NamedTuple):
+    """The address of a request, and the charge point that the peer claims to be.
+
+    Failures count for a charge point of a tenant whatever the case of its id, because csms also finds the
+    charge point in any case.
+    """
+
+    address: str
+    charge_point: str
+
+
 async def handle(admission: Admission, upgrade: Upgrade) -> None:
     """Answer one upgrade request, and run its session until the connection ends."""
     node = admission.node
@@ -129,8 +141,8 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
     full = len(admission.hub) >= node.config.limits.connections
     if node.draining or full or not node.store.available:
         raise Refusal(Reason.UNAVAILABLE)
-    user = who.charge_point
-    _check_attempts(admission.attempts, upgrade.remote[0], who)
+    user, peer = who.charge_point, _Peer(upgrade.remote[0], f"{who.tenant}/{fold(who.charge_point)}")
+    _check_attempts(admission.attempts, peer, ChargePointKeys(who.tenant, who.charge_point))
     try:
         shown = await tokens.look_up(node.store, node.pepper, who.tenant, who.token)
         record, security = await charge_points.get_with_security(node.store, who.tenant, who.charge_point)
@@ -143,7 +155,7 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
     evidence = examine(node, upgrade, keys, shown, security, user=user, registered=record is not None)
     verdict = proof.judge(evidence)
     if isinstance(verdict, Denied):
-        raise _deny(admission.attempts, upgrade.remote[0], verdict, evidence, known)
+        raise _deny(admission.attempts, peer, verdict, evidence, known)
     faults: Counter[FaultName] = Counter((*upgrade.repairs, *who.faults, *verdict.ignored))
     try:
         _check(upgrade, record, faults, keys)
@@ -170,28 +182,27 @@ def _note_secrets(upgrade: Upgrade, token: str, user: str) -> KnownSecrets:
     return secrets
 
 
-def _check_attempts(attempts: Attempts, address: str, who: path.PathNames) -> None:
+def _check_attempts(attempts: Attempts, peer: _Peer, keys: ChargePointKeys) -> None:
     """Refuse an address that failed too often with this charge point id, even if it is right now.
 
     Without this limit, an attacker could try passwords without end. An address that failed too often with
     other ids is served, because many charge points may share an address.
     """
-    wait = attempts.wait_of_name(address, who.charge_point, trio.current_time())
+    wait = attempts.wait_of_name(peer.address, peer.charge_point, trio.current_time())
     if wait:
-        keys = ChargePointKeys(who.tenant, who.charge_point)
         raise Refusal(Reason.TOO_MANY_FAILURES, wait, retry_after_s=wait, keys=keys)
 
 
 def _deny(
-    attempts: Attempts, address: str, denied: Denied, evidence: Evidence, keys: ChargePointKeys | None
+    attempts: Attempts, peer: _Peer, denied: Denied, evidence: Evidence, keys: ChargePointKeys | None
 ) -> Refusal:
     reason = denied.reason
     detail = "" if evidence.certificate is None else evidence.certificate.subject
     if not reason.is_failed_authentication:
         return Refusal(reason, *denied.values, detail=detail, keys=keys)
     now = trio.current_time()
-    wait = attempts.wait_of_address(address, now)
-    attempts.record_failure(address, evidence.identity, now)
+    wait = attempts.wait_of_address(peer.address, now)
+    attempts.record_failure(peer.address, peer.charge_point, now)
     if wait:
         return Refusal(Reason.TOO_MANY_FAILURES, wait, retry_after_s=wait, detail=reason.word, keys=keys)
     return Refusal(reason, detail=detail, keys=keys)

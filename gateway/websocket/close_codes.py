@@ -48,8 +48,8 @@ class Close(_Row, Enum):
     REVOKED = (
         1008,
         "the token of this connection was revoked",
-        "An operator revoked the token that the charge point has in its URL.",
-        "Reconnect with another token. csms answers a revoked token with 401.",
+        "An operator revoked the token in the charge point's URL, or retired it and nothing else was shown.",
+        "Reconnect with another token, or show a password or a certificate too if the token is only retired.",
     )
     CERTIFICATE_INVALID = (
         1008,

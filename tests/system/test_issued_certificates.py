@@ -8,16 +8,11 @@ import pytest
 import trio
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from admin.cli.children import CLIENT_AUTHORITIES
 from gateway.websocket.client import UpgradeRefused
 from tests.support.certificates import Key, ec_key, request
 from tests.support.charge_point_peer import charge_point
 from tests.support.csms_up import Running
 from tests.support.waiting import until
-
-pytestmark = pytest.mark.skipif(
-    not CLIENT_AUTHORITIES, reason="gateways have no setting tls.client_authorities_file yet"
-)
 
 
 def client_tls(running: Running, chain: str, key: Key, directory: Path) -> ssl.SSLContext:

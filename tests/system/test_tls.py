@@ -25,9 +25,9 @@ from state.charge_points import denied_certificates, passwords, refusals, securi
 from state.keys import ChargePointKeys
 from state.store import Store, StoreConfig, open_store
 from tests.support.certificates import DAY, NOW, Made, certificate, revocation_list, write
+from tests.support.raw_upgrade import Answer, dial, read_answer, request
 from tests.support.waiting import until
 from tests.system.central import PEPPER, Central, Process, Tenant
-from tests.system.raw_upgrade import Answer, dial, read_answer, request
 
 
 class Site:

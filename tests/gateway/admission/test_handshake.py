@@ -216,6 +216,23 @@ async def test_a_password_cannot_be_tried_without_end_and_nobody_else_is_locked_
     assert (await found.reasons())["too_many_failures"] == 1
 
 
+async def test_an_id_in_another_case_gives_no_further_attempts(limited: Scene) -> None:
+    await security.set_floor(limited.store, ChargePointKeys("open", "CP-1"), 1)
+    for number in range(FAILURES):
+        id_ = ("CP-1", "cp-1", "Cp-1", "cP-1")[number % 4]
+        assert (await limited.answer(limited.path("open", id_), basic(id_, b"x" * 20))).status == 401
+    for id_ in ("cp-1", "CP-1", "Cp-1"):
+        assert (await limited.answer(limited.path("open", id_), basic(id_, KEY))).status == 429
+
+
+async def test_failures_under_the_same_id_of_another_tenant_lock_nobody_out(limited: Scene) -> None:
+    """Charge points of several tenants may share an address, and ids such as CP-1 are common."""
+    for _ in range(FAILURES):
+        await limited.answer(limited.path("strict"), WRONG)
+    assert (await limited.answer(limited.path("strict"), RIGHT)).status == 429
+    assert (await limited.answer(limited.path("open"), RIGHT)).status == 101
+
+
 # --- Identities that can be enumerated ---
 
 
