@@ -1,4 +1,4 @@
-"""The 77 cases that test a central system: id, name, group, and the feature that csms lacks, if any.
+"""The 77 cases that test a central system: id, name and group.
 
 Ids and names are those of the OCA's test case document for OCPP 1.6, in which each id has the suffix _CSMS.
 The security cases are grouped into profiles as in Part 5 of OCPP 2.0.1.
@@ -16,21 +16,11 @@ type Group = Literal[
     "Advanced Security",
 ]
 
-BASIC: Final = "Basic authentication of charge points is not built yet"
-AUTHORITY: Final = "the certificate authority for charge points is not built yet"
-CLIENT: Final = "client certificates are not built yet"
-
 
 class Case(NamedTuple):
-    """`awaits` names a feature that does not exist yet.
-
-    A case that awaits a feature is skipped with the feature as the reason.
-    """
-
     id: str
     name: str
     group: Group
-    awaits: str | None = None
 
 
 # fmt: off
@@ -98,19 +88,19 @@ CASES: Final = (
     Case("TC_066",   "Get composite schedule",                                "Smart Charging"),
     Case("TC_067",   "Clear charging profile",                                "Smart Charging"),
     Case("TC_073",   "Update of the Basic authentication password",           "Core, security part"),
-    Case("TC_074",   "Update of the certificate by the central system",       "Advanced Security", AUTHORITY),
+    Case("TC_074",   "Update of the certificate by the central system",       "Advanced Security"),
     Case("TC_075_1", "Install a manufacturer's root certificate",             "Core, security part"),
     Case("TC_075_2", "Install a central system's root certificate",           "Core, security part"),
     Case("TC_076",   "Delete a certificate",                                  "Core, security part"),
-    Case("TC_077",   "Invalid certificate in CertificateSigned",              "Advanced Security", AUTHORITY),
+    Case("TC_077",   "Invalid certificate in CertificateSigned",              "Advanced Security"),
     Case("TC_078",   "Invalid central system's root certificate",             "Core, security part"),
     Case("TC_079",   "Get security log",                                      "Core, security part"),
     Case("TC_080",   "Secure firmware update",                                "Core, security part"),
     Case("TC_081",   "Secure firmware update, invalid signature",             "Core, security part"),
-    Case("TC_083",   "Upgrade of the security profile",                       "Advanced Security", BASIC),
+    Case("TC_083",   "Upgrade of the security profile",                       "Advanced Security"),
     Case("TC_085",   "Basic authentication",                                  "Core, security part"),
     Case("TC_086",   "TLS with the central system's certificate",             "Core, security part"),
-    Case("TC_087",   "TLS with the charge point's certificate",               "Advanced Security", CLIENT),
+    Case("TC_087",   "TLS with the charge point's certificate",               "Advanced Security"),
     Case("TC_088",   "Websocket subprotocol negotiation",                     "Core, security part"),
 )
 # fmt: on

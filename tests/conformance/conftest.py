@@ -1,22 +1,22 @@
 import secrets
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.conformance import cases
 from tests.conformance.laboratory import Laboratory, prepared
 from tests.support.csms_up import Running
 
 
-@pytest.hookimpl
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        case = cases.case_of(item.name)
-        if case is not None and case.awaits is not None and item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.skip(reason=case.awaits))
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--security-profile",
+        type=int,
+        choices=(0, 2, 3),
+        default=0,
+        help="security profile with which the charge points of the certification cases connect",
+    )
 
 
 @pytest.fixture(scope="package")
@@ -32,7 +32,9 @@ def tls(running: Running) -> ssl.SSLContext:
 
 
 @pytest.fixture
-async def lab(running: Running, tls: ssl.SSLContext) -> AsyncIterator[Laboratory]:
+async def lab(
+    request: pytest.FixtureRequest, running: Running, tls: ssl.SSLContext
+) -> AsyncIterator[Laboratory]:
     """Make a charge point that only this case uses."""
     async with httpx.AsyncClient(
         base_url=f"{running.admin}/v1/tenants/{running.tenant}",
@@ -40,4 +42,5 @@ async def lab(running: Running, tls: ssl.SSLContext) -> AsyncIterator[Laboratory
         timeout=60,
         verify=tls,  # The development CA is not used here, and making one takes longer than a case.
     ) as api:
-        yield Laboratory(running, tls, api, f"octt-{secrets.token_hex(6)}")
+        profile = request.config.getoption("--security-profile", default=0)
+        yield Laboratory(running, tls, api, f"octt-{secrets.token_hex(6)}", profile)

@@ -1,6 +1,7 @@
 """The test bench of a case: one charge point in the central system, and its operator."""
 
 import json
+import secrets
 import shutil
 import ssl
 import tempfile
@@ -44,11 +45,16 @@ def prepared() -> Iterator[Running]:
     try:
         with csms_up(directory / "data", "--drain-seconds", "0") as running:
             with running.api() as api:
+                tenant = {"name": "Demo", "auto_register": True, "certificate_signing": "automatic"}
+                api.put(f"{running.admin}/v1/tenants/{running.tenant}", json=tenant).raise_for_status()
                 for tag, settings in TAGS.items():
                     api.put(f"/id-tags/{tag}", json=settings).raise_for_status()
             yield running
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+type Credentials = tuple[ssl.SSLContext, dict[str, str] | None]
 
 
 class Done(NamedTuple):
@@ -59,11 +65,17 @@ class Done(NamedTuple):
 
 
 class Laboratory:
-    def __init__(self, running: Running, tls: ssl.SSLContext, api: httpx.AsyncClient, id_: str) -> None:
+    """`profile` is the security profile of the charge point, unless a case chooses another one."""
+
+    def __init__(
+        self, running: Running, tls: ssl.SSLContext, api: httpx.AsyncClient, id_: str, profile: int = 0
+    ) -> None:
         self.running = running
         self.tls = tls
         self.api = api
         self.id = id_
+        self.profile = profile
+        self._credentials: Credentials | None = None
 
     def __repr__(self) -> str:
         return f"<laboratory of {self.id}>"
@@ -84,6 +96,8 @@ class Laboratory:
         Raises the exception InvalidStatus of `websockets` if the connection is refused. Raises Violation if
         the central system does something that the case does not allow.
         """
+        if self.profile and tls is None and headers is None:
+            tls, headers = self._credentials or await self._prepare_credentials()
         async with connected(
             self.running.url(self.id, scheme=scheme),
             (tls or self.tls) if scheme == "wss" else None,
@@ -92,6 +106,33 @@ class Laboratory:
             headers=headers,
         ) as charge_point:
             yield charge_point
+
+    async def _prepare_credentials(self) -> "Credentials":
+        """Give the charge point a password, and a certificate if it needs one, and demand its profile."""
+        if (await self.api.get(self._path())).status_code == 404:
+            await self.settings()
+        key = secrets.token_hex(20)
+        done = await self.api.put(self._path("/authorization-key"), json={"value": key})
+        assert done.status_code == 200, done.text
+        found: Credentials = self.tls, keys.basic(self.id, key)
+        if self.profile == 3:
+            async with self.connected(tls=self.tls, headers=found[1]) as charge_point:
+                charge_point.expect("CertificateSigned")
+                csr = keys.signing_request("ECDSA", "profile 3", self.id)
+                assert await charge_point.call("SignCertificate", {"csr": csr}) == {"status": "Accepted"}
+                signed = await charge_point.expected()
+                await charge_point.answer(signed, {"status": "Accepted"})
+            private = keys.private_key("ECDSA", "profile 3")
+            chain = signed.payload["certificateChain"]
+            with tempfile.TemporaryDirectory() as directory:
+                found = (
+                    keys.client_tls(self.running.ca_file, chain, private, Path(directory)),
+                    None,
+                )
+        done = await self.api.patch(self._path("/security"), json={"security_profile": self.profile})
+        assert done.status_code == 200, done.text
+        self._credentials = found
+        return found
 
     @asynccontextmanager
     async def booted(self) -> AsyncIterator[ChargePoint]:

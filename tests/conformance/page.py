@@ -26,7 +26,9 @@ _MEASURED = (
 )
 _PLAYED = (
     "What ran was played over wss against the running product, every frame of it judged by the official JSON "
-    "schemas and by the order of the steps: a call that no step expects fails the case."
+    "schemas and by the order of the steps: a call that no step expects fails the case. The cases were "
+    "played under the security profiles 0, 2 and 3, and the cases about security profiles under those that "
+    "they name."
 )
 
 

@@ -1,7 +1,7 @@
 """Outcomes of one test run, and of the cases that its tests play."""
 
 from collections import defaultdict
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from typing import Literal, NamedTuple
 
 import pytest
@@ -41,6 +41,12 @@ class Recorder:
         elif report.when == "call":
             self._outcomes[name].append(Outcome("passed"))
         return report
+
+    def add(self, outcomes: Mapping[str, Outcome], where: str) -> None:
+        """Add the outcomes of another run. `where` says in which way that run differed."""
+        for name, outcome in outcomes.items():
+            why = f"{where}: {outcome.why}" if outcome.why else ""
+            self._outcomes[name].append(outcome._replace(why=why))
 
     def of_test(self, name: str) -> Outcome:
         return worst(self._outcomes.get(name, ()))
