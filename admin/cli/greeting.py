@@ -40,7 +40,7 @@ def charging_lines(where: Addresses, demo: Demo) -> list[str]:
     token, ca = _short(demo.token_file), _short(Path(where.ca_file))
     return [
         f"{csms_command()} loadtest run --charge-points 1 --duration 600 --interval 2 --ca-file {ca} \\",
-        f'  --url "{where.wss}/OCPP16/{demo.tenant}/$(cat {token})/{{id}}"',
+        f'  --token-file {token} --url "{where.wss}/OCPP16/{demo.tenant}/{{token}}/{{id}}"',
     ]
 
 

@@ -17,7 +17,7 @@ from itertools import pairwise
 
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){16,20}")
 _HEX_BYTES = re.compile(rb"(?:[0-9A-Fa-f]{2}){16,20}")
-_TEXT = re.compile(r"[\x21-\x7e]{16,40}")
+_TEXT = re.compile(r"[\x21-\x7e][\x20-\x7e]{14,38}[\x21-\x7e]")
 _PRINTABLE = re.compile(rb"[\x20-\x7e]+")
 _DISTINCT_MIN = 8
 _UNFORESEEN_MIN = 8
@@ -46,7 +46,8 @@ def read_key(text: str) -> bytes:
     """Return the bytes of an AuthorizationKey that an operator chose.
 
     32 to 40 hexadecimal digits stand for 16 to 20 bytes. Any other text of 16 to 40 printable ASCII
-    characters without spaces stands for itself. Raises BadKey, also for a key that can be guessed.
+    characters that neither begins nor ends with a space stands for itself. Raises BadKey, also for a key that
+    can be guessed.
     """
     if _HEX.fullmatch(text):
         key = bytes.fromhex(text)
@@ -55,7 +56,7 @@ def read_key(text: str) -> bytes:
     else:
         raise BadKey(
             "The key must be 32 to 40 hexadecimal digits (an even number), or 16 to 40 printable ASCII "
-            "characters without spaces."
+            "characters that neither begin nor end with a space."
         )
     if _is_guessable(key):
         raise BadKey(

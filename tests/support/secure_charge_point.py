@@ -120,7 +120,7 @@ class SecureChargePoint:
         if action == "ChangeConfiguration" and payload["key"] == "AuthorizationKey":
             self.password = bytes.fromhex(payload["value"])
         elif action == "ChangeConfiguration" and payload["key"] == "SecurityProfile":
-            if int(payload["value"]) <= self.profile:
+            if int(payload["value"]) <= self.profile or (payload["value"] == "3" and not self.chain):
                 return {"status": "Rejected"}
             self.wanted = int(payload["value"])
         elif action == "CertificateSigned":

@@ -59,7 +59,7 @@ class Operator:
     async def sign_automatically(self) -> None:
         async with self._api() as client:
             settings = {"auto_register": True, "certificate_signing": "automatic"}
-            (await client.put("", json=settings)).raise_for_status()
+            (await client.put(str(client.base_url).rstrip("/"), json=settings)).raise_for_status()
 
     async def read_floors(self) -> list[int]:
         async with self._api() as client:

@@ -102,7 +102,7 @@ def test_an_odd_number_of_hexadecimal_digits_is_a_text(length: int) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "short", "x" * 15, "y" * 41, "Zq8#kLm2!pXv9 t4", "Zq8#kLm2!pXv9Rtä", "Zq8#kLm2!pXv9Rt4\n"),
+        *("", "short", "x" * 15, "y" * 41, " Zq8#kLm2!pXv9t4", "Zq8#kLm2!pXv9Rtä", "Zq8#kLm2!pXv9Rt4\n"),
         *("0" * 40, "f" * 32, "00" * 10 + "ff" * 10, "0001020304050607FFFFFFFFFFFFFFFFFFFFFFFF"),
         *(
             "0102030405060708090a0b0c0d0e0f1011121314",
