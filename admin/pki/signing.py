@@ -6,6 +6,10 @@ command. Each part may be repeated: only the first chain of a request is stored,
 under an Idempotency-Key that is made from the request. So a process may die at any time, and several may work
 at once.
 
+A certificate raises its charge point to profile 3. So a request is signed automatically only if the charge
+point must prove itself with a password or a certificate. Otherwise anyone with the tenant's token could get a
+certificate and lock the charge point out.
+
 If the charge point is offline, the chain waits for its next connection. After a day csms gives up, and an
 operator may approve the request again. A command that the charge point did not answer is not repeated.
 """
@@ -21,7 +25,7 @@ from gateway.ocpp16 import actions
 from gateway.ocpp16.messages.security import CertificateSigned
 from state import charge_points, commands
 from state.charge_points import configuration, security
-from state.charge_points.security import IssuedCertificate
+from state.charge_points.security import IssuedCertificate, Security
 from state.errors import StateError
 from state.features import issued_certificates, signing_requests
 from state.features.signing_requests import Due, Issued, SigningRequest
@@ -48,6 +52,10 @@ _HOUR_MS: Final = 3_600_000
 _UNSENT: Final = {"offline", "busy", "expired"}
 _NO_AUTHORITY: Final = (
     "No admin process has a certificate authority; set pki.directory, then approve the request."
+)
+_UNPROVEN: Final = (
+    "The charge point may connect with security profile 0, so the request may come from anyone who has the "
+    "token; approve the request if it is from the charge point."
 )
 _OFFLINE: Final = "The charge point was offline for a day; approve the request when it is connected."
 _UNDELIVERED: Final = "The charge point took none of the commands in time; approve the request to try again."
@@ -122,11 +130,14 @@ async def _sign(signing: Signing, keys: ChargePointKeys, request: SigningRequest
     waits = request.status == "waiting"
     if tenant is None or (waits and tenant.certificate_signing == "manual"):
         return None
+    known = await security.read(store, keys.tenant, keys.id)
+    if waits and max(known.floor, tenant.security_profile) == 0:
+        return await signing_requests.record_held(store, keys, request.id, _UNPROVEN)
     settings = await configuration.get(store, keys.tenant, keys.id)
     owner = Owner(tenant, keys.id, settings.number("CertificateSignedMaxChainSize"))
     try:
         if waits:
-            await _check_number(store, keys, now_ms)
+            _check_number(known, now_ms)
         issued = _issue(signing, request, owner, now_ms)
     except CannotIssue as error:
         _log.warning("signing.refused", tenant=keys.tenant, charge_point=keys.id, error=str(error))
@@ -140,10 +151,9 @@ def _issue(signing: Signing, request: SigningRequest, owner: Owner, now_ms: int)
     return issue(signing.authority, request.csr, owner, now_ms, signing.days)
 
 
-async def _check_number(store: Store, keys: ChargePointKeys, now_ms: int) -> None:
+def _check_number(known: Security, now_ms: int) -> None:
     """Raise CannotIssue if the charge point got many certificates within the last hour."""
-    known = (await security.read(store, keys.tenant, keys.id)).certificates
-    recent = sum(now_ms - one.issued_ms < _HOUR_MS for one in known)
+    recent = sum(now_ms - one.issued_ms < _HOUR_MS for one in known.certificates)
     if recent >= HOURLY_MAX:
         raise CannotIssue(
             f"csms issued {recent} certificates to the charge point within the last hour; approve the "

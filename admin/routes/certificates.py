@@ -160,6 +160,10 @@ class CertificateRequestAnswer(msgspec.Struct, frozen=True, kw_only=True):
     The content of a signing request proves nothing about the identity of the charge point.
     """
 
+    id: Annotated[
+        str,
+        msgspec.Meta(description="Id of the request. Each new request of the charge point has another id."),
+    ]
     csr: Annotated[
         str,
         msgspec.Meta(
@@ -185,7 +189,11 @@ class CertificateRequestAnswer(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     problem: Annotated[
-        str, msgspec.Meta(description="Why csms gave up the request. Empty for every other status.")
+        str,
+        msgspec.Meta(
+            description="Why csms gave up the request, or, if the tenant signs automatically, why the "
+            "request waits for an operator. Otherwise the text is empty."
+        ),
     ]
     serial_number: Annotated[
         str | None,
@@ -198,6 +206,17 @@ class CertificateRequestAnswer(msgspec.Struct, frozen=True, kw_only=True):
             "certificate."
         ),
     ]
+
+
+class ApproveQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Id of the request that you have read. If the charge point has sent another request "
+            "since, nothing is approved. Without `id`, the present request is approved.",
+            examples=["kD3x0aQz1v9bW5eT"],
+        ),
+    ] = None
 
 
 _OF_CHARGE_POINT = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>"
@@ -284,8 +303,14 @@ async def get_certificate_request(tenant: str, charge_point: str) -> Response:
 
 
 @blueprint.post(f"{_OF_CHARGE_POINT}/certificate-request/approve")
+@document_querystring(ApproveQuery)
 @document_response(CertificateRequestAnswer)
-@describes(problems={409: "csms cannot issue or send the certificate; the `detail` says why."})
+@describes(
+    problems={
+        409: "csms cannot issue or send the certificate, or `id` is not the id of the present request. The "
+        "`detail` says which."
+    }
+)
 async def approve_certificate_request(tenant: str, charge_point: str) -> Response:
     """Let csms sign the certificate signing request, and send the certificate to the charge point.
 
@@ -293,9 +318,13 @@ async def approve_certificate_request(tenant: str, charge_point: str) -> Respons
     point is offline, csms sends the certificate when it connects, within a day. The answer does not wait for
     the charge point; read the outcome in the list of issued certificates.
     """
-    store, signing = current_store(), services().signing
+    asked, store, signing = bodies.query(ApproveQuery), current_store(), services().signing
     keys = await lookup.charge_point_keys(store, tenant, charge_point)
     request = await _find_request(tenant, charge_point)
+    if asked.id not in {None, request.id}:
+        raise Problem(
+            409, "another-request", "The charge point has sent another request since; read it first."
+        )
     approved = await signing_requests.approve(store, keys, request.id, store.server_time_ms())
     must_exist(approved, "certificate request")
     if signing.authority is not None:

@@ -179,6 +179,17 @@ async def record_signed(
     return await _change(store, keys, id_, decide)
 
 
+async def record_held(store: Store, keys: ChargePointKeys, id_: str, why: str) -> SigningRequest | None:
+    """Leave the request to an operator, and say why csms does not sign it by itself."""
+
+    def decide(known: SigningRequest) -> Change | None:
+        if known.status != "waiting" or known.problem == why:
+            return None
+        return Change({_REQUEST: _encode(msgspec.structs.replace(known, problem=why))})
+
+    return await _change(store, keys, id_, decide)
+
+
 async def record_failed(store: Store, keys: ChargePointKeys, id_: str, why: str) -> SigningRequest | None:
     """Give up the request, and emit an event with the reason."""
 

@@ -1,8 +1,9 @@
 """An independent charge point: the `ocpp` package over `websockets`."""
 
 import asyncio
+import base64
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -59,17 +60,24 @@ class Independent(ChargePoint):  # type: ignore[misc]  # the package has no type
 
 
 def charge_point[Kind: Independent](
-    running: Running, id_: str, kind: type[Kind]
+    running: Running, id_: str, kind: type[Kind], password: bytes | None = None
 ) -> AbstractAsyncContextManager[Kind]:
     """Connect over wss with the development CA and SNI, until the block ends."""
-    return connect(Hidden(running.url(id_)), running.ca_file, kind)
+    headers = {} if password is None else {"Authorization": basic(id_, password)}
+    return connect(Hidden(running.url(id_)), running.ca_file, kind, headers)
+
+
+def basic(id_: str, password: bytes) -> str:
+    return f"Basic {base64.b64encode(id_.encode() + b':' + password).decode()}"
 
 
 @asynccontextmanager
-async def connect[Kind: Independent](url: Hidden, ca_file: str, kind: type[Kind]) -> AsyncIterator[Kind]:
+async def connect[Kind: Independent](
+    url: Hidden, ca_file: str, kind: type[Kind], headers: Mapping[str, str] | None = None
+) -> AsyncIterator[Kind]:
     tls = ssl.create_default_context(cafile=ca_file)
     async with websockets.connect(
-        url, subprotocols=[websockets.Subprotocol("ocpp1.6")], ssl=tls
+        url, subprotocols=[websockets.Subprotocol("ocpp1.6")], ssl=tls, additional_headers=headers
     ) as connection:
         assert connection.subprotocol == "ocpp1.6"
         found = kind(url.rpartition("/")[2], connection)

@@ -76,7 +76,8 @@ async def renew(
     running: Running, api: httpx.Client, family: str, kind: type[Asking], *, approve: bool
 ) -> str:
     """Ask for a certificate, and return the chain after csms has recorded the answer."""
-    async with independent.charge_point(running, "CP1", kind) as cp:
+    given = None if approve else give_password(api, "CP1")
+    async with independent.charge_point(running, "CP1", kind, given) as cp:
         await cp.boot()
         answered = await cp.call(call.SignCertificate(csr=request(KEYS[family], "CP1")))
         assert answered.status == "Accepted"
@@ -92,6 +93,14 @@ async def renew(
             wanted = "rejected" if kind is Refusing else "accepted"
         await asyncio.to_thread(wait_until, lambda: [one["status"] for one in issued(api)] == [wanted])
     return chain
+
+
+def give_password(api: httpx.Client, id_: str) -> bytes:
+    """Register a charge point with a password. Without one, no request is signed automatically."""
+    assert api.put(f"/charge-points/{id_}", json={}).status_code == 201
+    given = api.put(f"/charge-points/{id_}/authorization-key", json={})
+    assert given.status_code == 200, given.text
+    return bytes.fromhex(given.json()["value"])
 
 
 def issued(api: httpx.Client) -> list[dict[str, Any]]:
@@ -139,6 +148,14 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+async def connectable(tenant: Tenant, id_: str) -> str:
+    """Register a charge point with a password, and return the header with which it connects."""
+    async with tenant.api() as api:
+        assert (await api.put(f"/charge-points/{id_}", json={})).status_code == 201
+        given = (await api.put(f"/charge-points/{id_}/authorization-key", json={})).json()["value"]
+    return f"Authorization: {independent.basic(id_, bytes.fromhex(given))}"
+
+
 async def sign_automatically(tenant: Tenant) -> None:
     settings = {"auto_register": True, "security_profile": 0, "certificate_signing": "automatic"}
     async with tenant.api() as api:
@@ -153,9 +170,9 @@ async def test_two_admin_processes_at_once_send_each_charge_point_one_certificat
     await sign_automatically(tenant)
 
     async def ask(id_: str) -> None:
-        async with charge_point(tenant.url(gateways[len(chains) % 2], id_)) as cp:
+        own = await connectable(tenant, id_)
+        async with charge_point(tenant.url(gateways[len(chains) % 2], id_), header=own) as cp:
             csr = request(common_name=id_)
-            csr = request(KEYS["ec"], "x")
             assert await cp.call("SignCertificate", {"csr": csr}) == {"status": "Accepted"}
             await cp.wait_asked()
 
@@ -188,7 +205,8 @@ async def test_a_chain_that_a_killed_admin_process_had_signed_is_sent_by_another
     path = "/charge-points/cp/certificate-request"
     with trio.fail_after(180):
         async with tenant.api() as api:
-            async with charge_point(tenant.url(gateways[0], "cp")) as cp:
+            own = await connectable(tenant, "cp")
+            async with charge_point(tenant.url(gateways[0], "cp"), header=own) as cp:
                 sent = {"csr": request(common_name="cp")}
                 assert await cp.call("SignCertificate", sent) == {"status": "Accepted"}
 
@@ -202,7 +220,7 @@ async def test_a_chain_that_a_killed_admin_process_had_signed_is_sent_by_another
                 await trio.to_thread.run_sync(first.kill)
             async with (
                 central.second_admin(url, pki__directory=directory),
-                charge_point(tenant.url(gateways[1], "cp")) as cp,
+                charge_point(tenant.url(gateways[1], "cp"), header=own) as cp,
             ):
                 await cp.wait_asked()
                 [(_, action, payload)] = cp.asked

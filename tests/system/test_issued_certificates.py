@@ -13,6 +13,7 @@ from tests.support.certificates import Key, ec_key, request
 from tests.support.charge_point_peer import charge_point
 from tests.support.csms_up import Running
 from tests.support.waiting import until
+from tests.system import independent
 
 
 def client_tls(running: Running, chain: str, key: Key, directory: Path) -> ssl.SSLContext:
@@ -37,18 +38,21 @@ async def test_a_charge_point_connects_with_its_certificate_and_loses_the_connec
             assert made.status_code == 201, made.text
             token = (await api.post(f"{base}/tokens", json={})).json()["secret"]
             url = f"{running.wss}/OCPP16/pki-revoked/{token}/cp"
-            async with charge_point(url, tls=server) as cp:
+            of_charge_point = f"{base}/charge-points/cp"
+            assert (await api.put(of_charge_point, json={})).status_code == 201
+            given = (await api.put(f"{of_charge_point}/authorization-key", json={})).json()["value"]
+            password = f"Authorization: {independent.basic('cp', bytes.fromhex(given))}"
+            async with charge_point(url, tls=server, header=password) as cp:
                 csr = {"csr": request(key, "cp")}
                 assert await cp.call("SignCertificate", csr) == {"status": "Accepted"}
                 await cp.wait_asked()
             chain = cp.asked[0][2]["certificateChain"]
             own = client_tls(running, chain, key, tmp_path)
-            of_charge_point = f"{base}/charge-points/cp"
             async with charge_point(url, tls=own) as cp:
                 shown = (await api.get(f"{of_charge_point}/security")).json()
                 assert shown["security_profile"] == 3
                 with pytest.raises(UpgradeRefused):
-                    async with charge_point(url, tls=server):
+                    async with charge_point(url, tls=server, header=password):
                         pass
                 [one] = (await api.get(f"{of_charge_point}/issued-certificates")).json()["items"]
                 assert one["status"] == "accepted"

@@ -32,6 +32,7 @@ async def prepare(store: Store, how: CertificateSigning = "automatic", **changes
     """Register the charge point, and let it ask for a certificate."""
     await tenants.put(store, "acme", name="Acme", auto_register=True, certificate_signing=how)
     await put(store, "acme", "CP-1", Settings())
+    await security.set_floor(store, KEYS, 2)
     return await ask(store, **changes)
 
 
@@ -124,6 +125,24 @@ async def test_a_request_of_a_tenant_that_signs_manually_waits_until_an_operator
     assert len(calls) == 1
 
 
+async def test_a_request_that_anyone_with_the_token_may_have_sent_is_signed_only_after_an_approval(
+    store: Store,
+) -> None:
+    asked = await prepare(store)
+    await security.set_floor(store, KEYS, 0)
+    answering, calls = charge_point()
+    async with connected(store, "acme", "CP-1", answering):
+        for _ in range(2):
+            await advance(signer(store), KEYS)
+            held = await stored(store)
+            assert held.status == "waiting"
+            assert "may connect with security profile 0" in held.problem
+        await signing_requests.approve(store, KEYS, asked.id, 5)
+        sent = await work_until(store, "sent")
+        assert sent.problem == ""
+    assert len(calls) == 1
+
+
 async def test_a_rejected_request_is_never_signed(store: Store) -> None:
     asked = await prepare(store)
     await signing_requests.reject(store, KEYS, asked.id)
@@ -136,7 +155,9 @@ async def test_a_rejected_request_is_never_signed(store: Store) -> None:
 
 async def test_two_processes_that_work_at_once_issue_and_send_one_certificate(store: Store) -> None:
     answering, calls = charge_point()
-    await tenants.put(store, "acme", name="", auto_register=True, certificate_signing="automatic")
+    await tenants.put(
+        store, "acme", name="", auto_register=True, certificate_signing="automatic", security_profile=1
+    )
     async with connected(store, "acme", "CP-1", answering):
         for number in range(4):
             await ask(store)
@@ -156,7 +177,9 @@ async def test_a_process_that_dies_at_any_moment_leaves_work_that_another_proces
 ) -> None:
     """The work is cancelled after each number of its requests to the store."""
     answering, calls = charge_point()
-    await tenants.put(store, "acme", name="", auto_register=True, certificate_signing="automatic")
+    await tenants.put(
+        store, "acme", name="", auto_register=True, certificate_signing="automatic", security_profile=1
+    )
     async with connected(store, "acme", "CP-1", answering):
         dying = Dying(store, 0)
         for number in range(1, 25):
@@ -301,7 +324,9 @@ async def test_a_revoked_certificate_is_not_sent_again(store: Store) -> None:
 async def test_a_charge_point_that_was_answered_rejected_gets_no_certificate_before_it_is_released(
     store: Store,
 ) -> None:
-    await tenants.put(store, "acme", name="", auto_register=True, certificate_signing="automatic")
+    await tenants.put(
+        store, "acme", name="", auto_register=True, certificate_signing="automatic", security_profile=1
+    )
     await put(store, "acme", "CP-1", Settings(registration="Rejected"))
     await ask(store)
     answering, calls = charge_point()

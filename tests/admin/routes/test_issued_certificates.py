@@ -65,7 +65,10 @@ async def test_an_approved_request_is_signed_and_sent_and_shown_with_its_certifi
         assert await ask(session) == "Accepted"
         waiting = await ok(await signing.client.get(REQUEST))
         assert (waiting["status"], waiting["serial_number"], waiting["command"]) == ("waiting", None, None)
-        approved = await ok(await signing.client.post(f"{REQUEST}/approve"))
+        wrong = await signing.client.post(f"{REQUEST}/approve", params={"id": "another"})
+        is_problem(wrong, 409, "another-request")
+        assert (await ok(await signing.client.get(REQUEST)))["status"] == "waiting"
+        approved = await ok(await signing.client.post(f"{REQUEST}/approve", params={"id": waiting["id"]}))
         assert approved["status"] in {"signed", "sent"}
 
         async def accepted() -> bool:
