@@ -9,6 +9,7 @@ from gateway.handlers.handler import Answered, Handler, Outcome
 from gateway.ocpp16.faults import timestamps
 from gateway.ocpp16.messages import core
 from gateway.ocpp16.messages.types import IdTagInfo, Message
+from gateway.service.masking import mask_credentials
 from state import charge_points, transactions
 from state.charge_points import configuration, connectors, security
 from state.features import charging_profiles, reservations
@@ -215,7 +216,7 @@ async def get_configuration(answered: Answered[core.GetConfiguration, core.GetCo
         charge_point.store,
         charge_point.lease.keys,
         [
-            configuration.ReportedKey(one.key, one.value, one.readonly)
+            configuration.ReportedKey(one.key, one.value and _hide_credentials(one.value), one.readonly)
             for one in result.configuration_key or ()
         ],
         result.unknown_key or (),
@@ -250,8 +251,17 @@ async def change_configuration(
         )
     if outcome != "Rejected":
         await configuration.change(
-            charge_point.store, charge_point.lease.keys, request.key, request.value, outcome
+            charge_point.store,
+            charge_point.lease.keys,
+            request.key,
+            _hide_credentials(request.value),
+            outcome,
         )
+
+
+def _hide_credentials(value: str) -> str:
+    """Hide passwords in URLs, and tokens in URLs of csms, which some keys hold."""
+    return mask_credentials(value) if "://" in value else value
 
 
 async def remote_start_transaction(

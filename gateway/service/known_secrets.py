@@ -36,8 +36,8 @@ class KnownSecrets:
         texts = dict.fromkeys(self._texts)
         for form in forms:
             hexadecimal = form.hex().encode()
-            encoded = base64.b64encode(form).rstrip(b"=")
-            texts |= dict.fromkeys((form, hexadecimal, hexadecimal.upper(), encoded))
+            encoded = (base64.b64encode(text).rstrip(b"=") for text in (form, hexadecimal))
+            texts |= dict.fromkeys((form, hexadecimal, hexadecimal.upper(), *encoded))
         self._texts = tuple(text for text in texts if len(text) >= LENGTH_MIN)[-KEPT:]
 
     def hide(self, frame: bytes) -> bytes:

@@ -19,7 +19,11 @@ def known(*secrets: bytes) -> KnownSecrets:
 
 def forms(secret: bytes) -> list[bytes]:
     encoded = base64.b64encode(secret)
-    return [secret, secret.hex().encode(), secret.hex().upper().encode(), encoded, encoded.rstrip(b"=")]
+    hexadecimal = secret.hex().encode()
+    return [
+        *(secret, hexadecimal, hexadecimal.upper(), encoded, encoded.rstrip(b"=")),
+        base64.b64encode(hexadecimal),
+    ]
 
 
 def test_a_secret_is_hidden_in_each_form_in_which_a_charge_point_may_quote_it() -> None:
