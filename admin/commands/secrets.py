@@ -52,7 +52,7 @@ async def new_password(
     Raises Problem (422) if the password cannot be used or can be guessed.
     """
     password = NewPassword()
-    if not isinstance(request, ChangeConfiguration) or not is_password(request.key):
+    if not isinstance(request, ChangeConfiguration) or not configuration.is_password(request.key):
         yield password
         return
     keys = ChargePointKeys(record.tenant, record.id)
@@ -74,8 +74,3 @@ def read_password(text: str) -> bytes:
         return passwords.read_key(text)
     except passwords.BadKey as error:
         raise Problem(422, "bad-authorization-key", str(error)) from None
-
-
-def is_password(key: str) -> bool:
-    """Return whether a configuration key holds the charge point's password."""
-    return configuration.fold(key) == configuration.AUTHORIZATION_KEY

@@ -9,7 +9,6 @@ from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
 from admin.commands import PROBLEMS, CommandAnswer, TimeoutQuery, send
-from admin.commands.secrets import is_password
 from admin.commands.send import Sent
 from admin.http import (
     InputError,
@@ -304,7 +303,7 @@ def _find_errors(changes: dict[str, Any]) -> Iterator[InputError]:
                 'a body looks like {"HeartbeatInterval": "60"}.'
             )
             yield InputError(text, pointer([key]))
-        elif is_password(key):
+        elif configuration.is_password(key):
             try:
                 read_key(value)
             except BadKey as error:

@@ -21,6 +21,7 @@ gets its 101, and `handle` runs the session until the connection ends. After the
 lease back in the background (`Node.release`).
 """
 
+import base64
 from collections import Counter
 from functools import partial
 from typing import NamedTuple, assert_never
@@ -174,10 +175,10 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
 
 def _note_secrets(upgrade: Upgrade, token: str, user: str) -> KnownSecrets:
     secrets = KnownSecrets()
-    secrets.add(token.encode())
+    secrets.add_text(token.encode())
     shown = basic.read(upgrade.authorization)
     if isinstance(shown, basic.Credentials):
-        secrets.add(shown.joined)
+        secrets.add_text(base64.b64encode(shown.joined).rstrip(b"="))
         secrets.add(shown.password_of(user) or b"")
     return secrets
 

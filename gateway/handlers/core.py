@@ -241,13 +241,14 @@ async def change_configuration(
     only the moment of the change.
     """
     charge_point, request, outcome = answered.charge_point, answered.request, answered.result.status
-    if configuration.fold(request.key) == configuration.AUTHORIZATION_KEY:
+    if configuration.is_password(request.key):
         await security.settle_password(
             charge_point.store,
             charge_point.lease.keys,
             answered.command_id,
             _KEY_OUTCOMES[outcome],
             now_ms(),
+            digest=answered.password_digest,
         )
     if outcome != "Rejected":
         await configuration.change(

@@ -14,13 +14,15 @@ type Handler = Callable[[Any, ChargePoint], Awaitable[Any]]
 class Answered[Request, Result](NamedTuple):
     """The charge point answered our call with a CALLRESULT.
 
-    The call may have timed out before, and the connection may have ended since.
+    The call may have timed out before, and the connection may have ended since. `password_digest` is the
+    keyed hash of the password that the call set, if it set one.
     """
 
     request: Request
     result: Result
     command_id: str
     charge_point: ChargePoint
+    password_digest: bytes | None = None
 
 
 type Outcome = Callable[[Answered[Any, Any]], Awaitable[None]]

@@ -7,6 +7,7 @@ a StatusNotification. The name of the member does not show then that the value i
 
 import base64
 import re
+from collections.abc import Iterable
 
 from gateway.service.secrets import MASK
 
@@ -29,7 +30,12 @@ class KnownSecrets:
     def __repr__(self) -> str:
         return f"<{len(self._texts)} texts>"
 
+    def add_text(self, text: bytes) -> None:
+        """Hide this text only as it is."""
+        self._keep(dict.fromkeys((*self._texts, text)))
+
     def add(self, secret: bytes) -> None:
+        """Hide a password in each of its forms."""
         forms = [secret]
         if _HEX.fullmatch(secret):
             forms.append(bytes.fromhex(secret.decode()))
@@ -38,6 +44,9 @@ class KnownSecrets:
             hexadecimal = form.hex().encode()
             encoded = (base64.b64encode(text).rstrip(b"=") for text in (form, hexadecimal))
             texts |= dict.fromkeys((form, hexadecimal, hexadecimal.upper(), *encoded))
+        self._keep(texts)
+
+    def _keep(self, texts: Iterable[bytes]) -> None:
         self._texts = tuple(text for text in texts if len(text) >= LENGTH_MIN)[-KEPT:]
 
     def hide(self, frame: bytes) -> bytes:

@@ -8,6 +8,7 @@ outcome of its command.
 import math
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 import msgspec
@@ -30,6 +31,7 @@ from gateway.session.link import Link
 from gateway.until_stored import RETRY_S, until_stored
 from gateway.websocket.close_codes import Close, ConnectionClosed
 from state import commands
+from state.charge_points import configuration, passwords
 from state.commands.record import Why
 from state.commands.sealing import SealBroken, unseal
 from state.commands.table import Status
@@ -275,7 +277,8 @@ async def _store_outcome(
             await earlier.wait()
         match outcome:
             case CallAnswered():
-                await _remember(charge_point, command_id, outcome)
+                digest = _hash_password(node, keys, outcome.call.request)
+                await _remember(charge_point, outcome, digest)
                 # Some charge points report their AuthorizationKey, which must not be in the store.
                 shown = bytes(FrameMasker().mask_json(msgspec.Raw(outcome.payload)))
                 await _settle(node, keys, command_id, "answered", response=shown)
@@ -294,7 +297,16 @@ def _describe(refused: CallRefused) -> bytes:
     return _error(refused.code, refused.description, refused.details, unreadable=refused.unreadable)
 
 
-async def _remember(charge_point: ChargePoint, command_id: str, outcome: CallAnswered) -> None:
+def _hash_password(node: Node, keys: ChargePointKeys, request: Message) -> bytes | None:
+    """Return the keyed hash of the password that the request sets, or None."""
+    if not isinstance(request, ChangeConfiguration) or not configuration.is_password(request.key):
+        return None
+    with suppress(passwords.BadKey):
+        return passwords.digest(node.pepper, keys.member, passwords.read_key(request.value))
+    return None
+
+
+async def _remember(charge_point: ChargePoint, outcome: CallAnswered, digest: bytes | None) -> None:
     """Store the effects of an answer.
 
     The command is settled after its effects are stored, so an operator who reads the outcome also finds the
@@ -303,7 +315,7 @@ async def _remember(charge_point: ChargePoint, command_id: str, outcome: CallAns
     remember = OUTCOMES.get(type(outcome.call.request))
     if remember is None:
         return
-    answered = Answered(outcome.call.request, outcome.result, command_id, charge_point)
+    answered = Answered(outcome.call.request, outcome.result, outcome.call.id, charge_point, digest)
     try:
         await until_stored(remember, answered)
     except Exception:  # If storing the effects fails because of a defect, the operator still gets the answer.

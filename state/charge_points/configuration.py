@@ -126,6 +126,11 @@ def fold(key: str) -> str:
     return key.strip().lower()[:NAME_LENGTH]
 
 
+def is_password(key: str) -> bool:
+    """Return whether a key holds the charge point's password."""
+    return fold(key) == AUTHORIZATION_KEY
+
+
 def is_secret(key: str) -> bool:
     """Return whether a key's value is a secret.
 

@@ -196,14 +196,27 @@ async def expect_password(
 
 
 async def settle_password(
-    store: Store, keys: ChargePointKeys, command: str, outcome: KeyOutcome, now_ms: int
+    store: Store,
+    keys: ChargePointKeys,
+    command: str,
+    outcome: KeyOutcome,
+    now_ms: int,
+    *,
+    digest: bytes | None = None,
 ) -> Outcome:
-    """Record the outcome of the command that sets a new password."""
+    """Record the outcome of the command that sets a new password.
+
+    If an operator set a password while the command was on its way, or a connection with the old password came
+    in between, the new password is no longer expected. `digest` is then what the charge point has accepted.
+    """
 
     def decide(now: Security) -> Change | None:
         following = next((one for one in now.next_passwords if one.command == command), None)
         if following is None:
-            return None
+            known = now.password is not None and digest is not None and now.password.digest == digest.hex()
+            if outcome != "accepted" or digest is None or known:
+                return None
+            return _take(digest.hex(), now_ms, "charge_point", now.next_passwords)
         position = now.next_passwords.index(following)
         earlier, later = now.next_passwords[:position], now.next_passwords[position + 1 :]
         match outcome:

@@ -24,16 +24,20 @@ from gateway.revocations import Revocations
 from gateway.service import client_certificates, collector
 from gateway.websocket.close_codes import Close
 from gateway.websocket.large_messages import LargeMessages
-from state import keys
-from state.charge_points import denied_certificates
+from state import charge_points, keys
+from state.charge_points import Settings, denied_certificates, passwords, security
 from state.errors import StateError, StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import leases, nodes
 from state.nodes.liveness import GAP_S, PATIENCE_S
 from state.nodes.nodes import NodeRecord
 from state.store import Store
+from state.tenants import tokens
 from tests.support.certificates import DAY, NOW, Made, certificate
+from tests.support.charge_point_peer import charge_point
+from tests.support.inner_gateway import PEPPER, inner_gateway
 from tests.support.leases import KEYS, claimed
+from tests.support.raw_upgrade import basic
 from tests.support.waiting import GENEROUS_S
 
 ME = NodeRecord(kind="gateway", host="one", pid=11, started_ms=1)
@@ -274,3 +278,33 @@ async def test_memory_is_given_back_after_large_messages_and_once_more_for_those
 
 def test_giving_memory_back_does_no_harm() -> None:
     collector.give_memory_back()
+
+
+@pytest.mark.parametrize("deed", ["retire", "revoke"])
+async def test_the_audit_finds_the_sessions_whose_token_is_no_proof_although_no_message_came(
+    store: Store, redis_url: str, deed: str
+) -> None:
+    """`inner_gateway` reads no inbox, so only the audit can close the session."""
+    async with inner_gateway(store, redis_url) as gateway:
+        key, keys_of = bytes(range(20)), ChargePointKeys("t", "proven")
+        await charge_points.put(store, "t", "proven", Settings())
+        digest = passwords.digest(PEPPER.encode(), keys_of.member, key)
+        await security.set_password(store, keys_of, digest, 1)
+        async with (
+            charge_point(f"{gateway.url}/bare") as bare,
+            charge_point(f"{gateway.url}/proven", header=basic("proven", key)) as proven,
+        ):
+            await bare.call("Heartbeat", {})
+            await proven.call("Heartbeat", {})
+            await housekeeping.audit(gateway.node, gateway.hub)
+            token_id = gateway.url.rpartition("/")[2][:8]
+            if deed == "retire":
+                await tokens.set_retired(store, "t", token_id, retired=True)
+            else:
+                await tokens.revoke(store, "t", token_id)
+            await housekeeping.audit(gateway.node, gateway.hub)
+            assert await bare.wait_closed() == (1008, "peer")
+            if deed == "retire":
+                assert await proven.exchange("Heartbeat", {})
+            else:
+                assert await proven.wait_closed() == (1008, "peer")

@@ -16,14 +16,26 @@ from gateway.session.session import Session
 from gateway.websocket.close_codes import Close
 from state.keys import ChargePointKeys
 from state.nodes import inbox
-from state.nodes.inbox import Disconnect, DisconnectReason, Evict, Evicted, Message, TokenRevoked
+from state.nodes.inbox import (
+    Disconnect,
+    DisconnectReason,
+    Evict,
+    Evicted,
+    Message,
+    TokenRetired,
+    TokenRevoked,
+)
 from state.nodes.leases import Attachment, Claimed, Lease
+from state.tenants.tenants import SecurityProfile
 
 KEYS = ChargePointKeys("t", "cp")
 
 
 class Gateway:
-    """A node with the sessions of two charge points that records what each message causes."""
+    """A node with the sessions of two charge points that records what each message causes.
+
+    The second charge point proved itself by more than its token.
+    """
 
     incarnation = "a"
 
@@ -31,7 +43,8 @@ class Gateway:
         self.hub, self.done = Hub(), list[object]()
         self.takeovers = NotedTakeovers(self)
         self.work: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
-        self.ours, self.other = Held(self, KEYS, "a/1"), Held(self, ChargePointKeys("t", "other"), "a/2")
+        self.ours = Held(self, KEYS, "a/1")
+        self.other = Held(self, ChargePointKeys("t", "other"), "a/2", profile=2)
         for one in (self.ours, self.other):
             self.hub.add(cast("Session", one))
 
@@ -60,10 +73,14 @@ class NotedTakeovers(Takeovers):
 class Held:
     """A stand-in for a session, whose members `link` and `calls` are the stand-in itself."""
 
-    def __init__(self, node: Gateway, keys: ChargePointKeys, holder: str) -> None:
+    def __init__(
+        self, node: Gateway, keys: ChargePointKeys, holder: str, *, profile: SecurityProfile = 0
+    ) -> None:
         self.node, self.link, self.calls = node, self, self
         self.lease = Lease(keys, holder, 1)
-        self.attached = Attachment(address="", tls=None, since_ms=1, node="a", token_id=keys.id)
+        self.attached = Attachment(
+            address="", tls=None, since_ms=1, node="a", token_id=keys.id, security_profile=profile
+        )
         self.ended = trio.Event()
 
     def wake(self) -> None:
@@ -90,6 +107,10 @@ class Held:
         (TokenRevoked("t", "cp"), [("a/1", Close.REVOKED)]),
         (TokenRevoked("another", "cp"), []),
         (inbox.DeniedCertificatesChanged(), ["follow_denied"]),
+        (TokenRetired("t", "cp"), [("a/1", Close.REVOKED)]),
+        (TokenRetired("t", "other"), []),
+        (TokenRetired("another", "cp"), []),
+        (TokenRevoked("t", "other"), [("a/2", Close.REVOKED)]),
         (inbox.CommandChanged("00.a"), []),
         (None, []),
     ],

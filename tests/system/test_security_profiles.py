@@ -198,6 +198,21 @@ def test_a_queued_change_reaches_the_charge_point_after_a_reconnect_between_two_
     assert [station.status(key) for key in keys] == [401, 401, 101]
 
 
+def test_a_password_that_an_operator_sets_while_a_change_is_on_its_way_does_not_lock_the_charge_point_out(
+    ours: Site,
+) -> None:
+    old, new, meanwhile = new_key(), new_key(), new_key()
+    station = ours.station("CP-1", old, profile=1)
+    with station.connected(old) as connection:
+        command = station.change(new)
+        id_, *_ = receive_call(connection)
+        ours.api.put(f"{station.path}/authorization-key", json={"value": meanwhile})
+        assert station.status(new) == 401
+        connection.send(json.dumps([3, id_, {"status": "Accepted"}]))
+        station.wait_command(command, "answered")
+    assert [station.status(key) for key in (old, meanwhile, new)] == [401, 401, 101]
+
+
 @pytest.mark.parametrize("used", [pytest.param("old", marks=pytest.mark.slow), "new"])
 async def test_both_passwords_are_right_after_the_gateway_was_killed_between_write_and_answer(
     central: Central, gateways: tuple[Process, Process], used: str

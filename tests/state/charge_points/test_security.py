@@ -175,6 +175,25 @@ async def test_a_later_password_that_is_accepted_replaces_one_that_waits_for_a_r
     assert await right(registered) == {NEWER}
 
 
+@pytest.mark.parametrize("between", ["a reconnect with the old password", "an operator's password"])
+async def test_a_password_that_the_charge_point_accepts_after_all_is_the_right_one(
+    registered: Store, between: str
+) -> None:
+    """The command was on its way, so the charge point has the new password whatever csms decided."""
+    await security.set_password(registered, KEYS, OLD, 1)
+    await security.expect_password(registered, KEYS, NEW, "a", 1)
+    if between == "an operator's password":
+        await security.set_password(registered, KEYS, NEWER, 2)
+    else:
+        await security.record_proof(registered, KEYS, by_password(OLD, "a"), 2)
+    outcomes: tuple[security.KeyOutcome, ...] = ("refused", "reboot_required")
+    for outcome in outcomes:
+        assert await security.settle_password(registered, KEYS, "a", outcome, 3, digest=NEW) == "unneeded"
+    assert await security.settle_password(registered, KEYS, "a", "accepted", 3, digest=NEW) == "changed"
+    assert await right(registered) == {NEW}
+    assert await security.settle_password(registered, KEYS, "a", "accepted", 3, digest=NEW) == "unneeded"
+
+
 async def test_a_repeated_expectation_of_one_command_changes_nothing(registered: Store) -> None:
     assert await security.expect_password(registered, KEYS, NEW, "a", 1) == "changed"
     assert await security.expect_password(registered, KEYS, NEWER, "a", 1) == "unneeded"
