@@ -37,6 +37,14 @@ a session of the deleted charge point finds the higher epoch and closes.
 _DELETED = json.encode("deleted")
 _AGAIN = 10
 _AT_ONCE = 500
+_NOBODYS_RECORD = {
+    b"registered_ms": b"1",
+    b"auto_registered": b"0",
+    b"strict": b"0",
+    b"registration": b"Accepted",
+}
+_NOBODYS_SECURITY = {b"password": b'{"digest":"' + b"0" * 64 + b'","set_ms":1}', b"version": b"1"}
+"""What is read in place of the hashes of an unknown charge point."""
 _STRAY_STREAMS = range(256)
 """The numbers that name the sets of stray meter values of a charge point.
 
@@ -86,10 +94,17 @@ async def get(store: Store, tenant: str, charge_point: str) -> ChargePointRecord
 async def get_with_security(
     store: Store, tenant: str, charge_point: str
 ) -> tuple[ChargePointRecord | None, Security]:
-    """Read a charge point and what it must prove, in one round trip."""
+    """Read a charge point and what it must prove, in one round trip.
+
+    An unknown charge point takes as much work as a known one.
+    """
     keys = ChargePointKeys(tenant, charge_point)
     record, proof = await store.pipeline([("HGETALL", keys.record), ("HGETALL", keys.security)])
-    return read_charge_point(tenant, charge_point, record), security.decode(proof)
+    found = read_charge_point(tenant, charge_point, record)
+    if found is None:
+        read_charge_point(tenant, charge_point, _NOBODYS_RECORD)
+        security.decode(_NOBODYS_SECURITY)
+    return found, security.decode(proof)
 
 
 async def accept(store: Store, tenant: str, charge_point: str) -> bool:

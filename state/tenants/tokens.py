@@ -24,6 +24,8 @@ from state.tenants.tenants import FIELDS, Tenant, read_tenant
 
 _DIGEST_BYTES = 32
 _AT_ONCE = 1000
+_NOBODYS_FIELDS: list[bytes | None] = [b"", b"0", b"1", b"Accepted", b"0", b"manual", b"[]"]
+"""Values of FIELDS that are read in place of those of an unknown tenant."""
 
 
 class UnknownTenant(StateError):  # noqa: N818  As its neighbours in errors.py.
@@ -84,6 +86,8 @@ async def look_up(store: Store, pepper: bytes, tenant: str, secret: str) -> Show
     )
     right = credentials.matches(pepper, secret, stored and stored[:_DIGEST_BYTES])
     found = read_tenant(tenant, values)
+    if found is None:
+        read_tenant(tenant, _NOBODYS_FIELDS)
     shown = right and found is not None
     return Shown(tenant=found, token=_token(token_id, stored, bound, retired) if shown else None)
 
