@@ -1,6 +1,6 @@
 """Signs the requests of charge points, and sends each chain to its charge point.
 
-An admin process looks at the queue of the store once a second. If the tenant signs automatically, or an
+An admin process looks at the queue of the store four times a second. If the tenant signs automatically, or an
 operator approved the request, the process signs it, stores the chain, and sends CertificateSigned as a
 command. Each part may be repeated: only the first chain of a request is stored, and the command is recorded
 under an Idempotency-Key that is made from the request. So a process may die at any time, and several may work
@@ -34,7 +34,7 @@ from state.nodes import leases
 from state.store import Store
 from state.tenants import tenants
 
-TURN_S = 1.0
+TURN_S = 0.25
 GRACE_MS = 60_000
 """A process without an authority leaves a request to other processes for this time. Then it says why nobody
 signs the request.
