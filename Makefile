@@ -31,11 +31,13 @@ format: setup ## Format and mend what ruff can mend.
 docs: setup ## Write the pages of docs/ that are made from the code.
 	@$(PYTHON) -m docs.generate
 
-bench: setup ## Measure what messages and connections cost; ten minutes on an idle machine.
+bench: setup ## Measure what messages and connections cost; a quarter of an hour on an idle machine.
 	@$(PYTHON) -m tests.bench.gateway
 	@$(PYTHON) -m tests.bench.websocket
 	@$(PYTHON) -m tests.bench.ocpp16
 	@$(PYTHON) -m tests.bench.state
+	@$(PYTHON) -m tests.bench.authentication
+	@$(PYTHON) -m tests.bench.security_profiles
 
 fuzz: setup ## Compare the text-frame fast path with the websockets parser on 100,000 streams.
 	@$(PYTHON) -m tests.gateway.websocket.fuzz --streams 100000
