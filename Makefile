@@ -1,5 +1,7 @@
 # Every target sets up .venv by itself (quick when nothing changed).
 PYTHON := .venv/bin/python
+# The tests of a file stay in one process, because they share servers. One process: make test PARALLEL=.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-all check format docs bench fuzz conformance conformance-mutants debian-tools tls-scan image-base image image-check k8s-check lock clean
 
@@ -13,7 +15,7 @@ run: setup ## Start everything on this machine; Ctrl-C stops it. Options: ARGS="
 	@.venv/bin/csms up $(ARGS)
 
 test: check ## Check, then run every test that is not slow.
-	@$(PYTHON) -m pytest -m "not slow" $(ARGS)
+	@$(PYTHON) -m pytest -m "not slow" $(PARALLEL) $(ARGS)
 
 test-all: check ## Check, then run every test.
 	@$(PYTHON) -m pytest $(ARGS)

@@ -70,6 +70,7 @@ def test_new_lists_replace_the_old_ones() -> None:
         denied_certificates.by_fingerprint(SHOWN.fingerprint.upper()),
         denied_certificates.by_serial_number("CN=root", "0A:BC"),
     ],
+    ids=["fingerprint", "serial number"],
 )
 async def test_a_certificate_that_an_operator_denied_is_revoked_until_it_is_allowed_again(
     store: Store, name: str

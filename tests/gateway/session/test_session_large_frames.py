@@ -156,6 +156,12 @@ async def test_a_command_whose_answer_is_too_big_ends_at_once_and_says_why(
         (_mask(b"\x01\x00") + _mask(b"\x00\x00") * 1_024, "message_in_too_many_frames"),
         (_mask(b"\x8a\x00") * 21, "too_many_control_frames"),
     ],
+    ids=[
+        "too big",
+        "not UTF-8",
+        "too many frames",
+        "too many control frames",
+    ],  # The bytes have random masks.
 )
 async def test_a_message_that_ends_its_connection_is_counted_for_the_charge_point(
     sent: bytes, name: str, store: Store, redis_url: str
