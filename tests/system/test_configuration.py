@@ -10,7 +10,7 @@ from tests.system.central import Central, Process
 type Gateways = tuple[Process, Process]
 
 BOOT = {"chargePointVendor": "Acme", "chargePointModel": "Bolt 22"}
-SECRET = "00112233445566778899aabbccddeeff"
+SECRET = "5f3a9c17e2d04b86a1c97e30f45d2b68"
 PATH = "/charge-points/cp/configuration"
 
 

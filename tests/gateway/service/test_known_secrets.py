@@ -1,9 +1,11 @@
 import base64
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.ocpp16.actions import ACTIONS
 from gateway.service.known_secrets import KEPT, KnownSecrets
 
 KEY = bytes.fromhex("5f3a9c17e2d04b86a1c97e30f45d2b6810ce7a94")
@@ -52,6 +54,12 @@ def test_a_frame_without_a_secret_is_not_changed(frame: bytes) -> None:
 def test_a_short_secret_is_not_searched_because_it_would_hide_harmless_text() -> None:
     assert known(b"status").hide(b'{"status":"x"}') == b'{"status":"x"}'
     assert known(b"").hide(b"abc") == b"abc"
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_a_password_that_is_the_name_of_an_action_spoils_no_message(name: str) -> None:
+    frame = f'[2,"1","{name}",{{}}]'.encode()
+    assert known(name.encode()).hide(frame) == frame
 
 
 def test_the_number_of_texts_is_bounded_and_the_newest_secret_is_kept() -> None:
