@@ -14,6 +14,11 @@ from gateway.drain import LAST_WORDS_S, LEAVE_S, SESSIONS_S, TAIL_S, close_sessi
 from gateway.hub import Hub
 from gateway.node import Node
 from gateway.websocket.close_codes import Close
+from state import charge_points
+from state.charge_points import Settings, faults, refusals
+from state.keys import ChargePointKeys
+from state.store import Store
+from tests.support.inner_gateway import inner_gateway
 
 WINDOW_S = 20.0
 
@@ -132,6 +137,19 @@ async def test_a_drain_with_an_absent_store_ends_after_a_limited_time_and_tries_
     await write_rest(cast("Node", node), deadline=began + left_s)
     assert store.asked == pytest.approx({"answers": began, "leases": began + LAST_WORDS_S})
     assert trio.current_time() == pytest.approx(began + LAST_WORDS_S + LEAVE_S)
+
+
+async def test_a_drain_writes_the_refusals_and_faults_of_the_last_second(
+    store: Store, redis_url: str
+) -> None:
+    keys = ChargePointKeys("t", "cp")
+    await charge_points.put(store, "t", "cp", Settings())
+    async with inner_gateway(store, redis_url) as gateway:
+        gateway.node.refusals.note(keys, "wrong_password", "192.0.2.7")
+        gateway.node.count_faults(keys, ["origin"])
+        await write_rest(gateway.node, deadline=trio.current_time() + 60)
+        assert [one.reason for one in await refusals.read(store, "t", "cp")] == ["wrong_password"]
+        assert list(await faults.read(store, "t", "cp")) == ["origin"]
 
 
 def test_the_default_drain_window_and_everything_after_it_fit_a_grace_of_30_seconds() -> None:
