@@ -258,6 +258,16 @@ def may_sign(certificate: x509.Certificate) -> bool:
         return False
 
 
+def is_exposed(mode: int, owner: int, user: int) -> bool:
+    """Return whether other users than this one can read or write a key file.
+
+    Kubernetes gives the files of a Secret to root, and lets the group of the pod read them. So the group may
+    read a file of root.
+    """
+    allowed = 0o640 if owner == 0 and user != 0 else 0o600
+    return bool(stat.S_IMODE(mode) & 0o077 & ~allowed)
+
+
 def write_pem(certificates: Sequence[x509.Certificate]) -> bytes:
     """Write certificates in PEM. All line ends are LF, because some charge points refuse CRLF."""
     return b"".join(one.public_bytes(Encoding.PEM) for one in certificates)
@@ -329,11 +339,11 @@ def _usage(*, is_authority: bool = False, enciphers_keys: bool = False) -> x509.
 def _load_key(path: Path) -> PrivateKey:
     try:
         with path.open("rb") as file:
-            readable = stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077
+            status = os.fstat(file.fileno())
             content = file.read()
     except OSError as error:
         raise ConfigError(f"pki: cannot read {path}: {error.strerror}") from None
-    if readable:
+    if is_exposed(status.st_mode, status.st_uid, os.geteuid()):
         raise ConfigError(
             f"pki: {path} can be read or written by other users, so it may be known to them; give it the "
             "mode 0600, or make a new key"

@@ -110,7 +110,7 @@ def _in_pods() -> list[Break]:
               (*POD, "volumes", 3, "secret", "secretName"), "csms-tls",
               "secrets_are_known",
               "Deployment gateway: no operator makes the Secret csms-tls; it must be one of csms, "
-              "csms-tls-ecdsa, csms-tls-rsa, valkey, loadtest, or be added to "
+              "csms-tls-ecdsa, csms-tls-rsa, valkey, csms-client-authorities, csms-pki, loadtest, or be added to "
               "tests/k8s/operator_secrets.py",
               ("gateways_have_both_key_types", "named_files_are_mounted")),
         Break("a mount names no volume", "base", VALKEY,
@@ -351,6 +351,11 @@ def _in_the_process() -> list[Break]:
               "the_grace_fits_the_drain",
               "Deployment gateway: terminationGracePeriodSeconds is 120; it must be at least 121: 15 of "
               "preStop, 76 of drain and 30"),
+        Break("a gateway has the keys of the authorities", "client-certificates", GATEWAY,
+              (*POD, "volumes", 4, "secret", "secretName"), "csms-pki",
+              "only_admin_has_the_keys_of_authorities",
+              "Deployment gateway: it mounts the Secret csms-pki; only an admin process may have these keys",
+              ("mounted_files_are_named", "named_files_are_mounted")),
         Break("SIGTERM comes at once", "base", GATEWAY,
               (*BOX, "lifecycle"), DROP,
               "pods_stay_ready_before_sigterm",
@@ -498,7 +503,7 @@ def _around_pods() -> list[Break]:
               ("spec", "secretName"), "rsa",
               "secrets_are_known",
               "Certificate csms-tls-rsa: no pod mounts the Secret rsa; it must be one of csms, "
-              "csms-tls-ecdsa, csms-tls-rsa, valkey, loadtest",
+              "csms-tls-ecdsa, csms-tls-rsa, valkey, csms-client-authorities, csms-pki, loadtest",
               ("certificates_are_of_both_key_types",)),
     ]  # fmt: skip
 

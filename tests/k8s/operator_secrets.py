@@ -5,5 +5,7 @@ SECRETS = {
     "csms-tls-ecdsa": ("tls.crt", "tls.key"),
     "csms-tls-rsa": ("tls.crt", "tls.key"),
     "valkey": ("users.acl",),
+    "csms-client-authorities": ("client-authorities.pem",),
+    "csms-pki": ("rsa-issuing.pem", "rsa-issuing.key", "ec-issuing.pem", "ec-issuing.key"),
     "loadtest": ("ca.crt", "url"),
 }

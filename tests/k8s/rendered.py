@@ -14,6 +14,7 @@ TOOLS = ROOT / ".venv-k8s" / "bin"
 KUSTOMIZATIONS = {
     "base": ROOT / "k8s" / "base",
     **{folder.name: folder for folder in sorted((ROOT / "k8s" / "overlays").iterdir())},
+    "client-certificates": ROOT / "tests" / "k8s" / "with_client_certificates",
 }
 
 

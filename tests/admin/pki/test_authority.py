@@ -15,6 +15,7 @@ from admin.pki.authority import (
     FAMILIES,
     Family,
     create_key,
+    is_exposed,
     issue_server,
     load,
     load_issuer,
@@ -169,6 +170,24 @@ def test_a_key_that_other_users_can_read_or_write_is_refused(
     key.chmod(mode)
     with pytest.raises(ConfigError, match="give it the mode 0600"):
         load_issuer("ec", directory / "ec-issuing.pem", key)
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "user", "exposed"),
+    [
+        (0o440, 0, 10001, False),  # A Secret of Kubernetes with an fsGroup.
+        (0o640, 0, 10001, False),
+        (0o660, 0, 10001, True),
+        (0o444, 0, 10001, True),
+        (0o440, 0, 0, True),
+        (0o440, 10001, 10001, True),
+        (0o600, 10001, 10001, False),
+    ],
+)
+def test_the_group_may_read_a_key_only_if_root_gave_it_to_the_group(
+    mode: int, owner: int, user: int, exposed: bool
+) -> None:
+    assert is_exposed(mode, owner, user) == exposed
 
 
 def test_a_wrong_file_of_an_authority_is_refused_with_its_name(directory: Path, tmp_path: Path) -> None:

@@ -205,6 +205,15 @@ def named_files_are_mounted(objects: Objects) -> Iterator[str]:
             yield f"{words}: the file {path} is named, but no volume has it; mount the volume that has it"
 
 
+def only_admin_has_the_keys_of_authorities(objects: Objects) -> Iterator[str]:
+    """A gateway is reached from the internet, so it must not be able to sign certificates."""
+    admins = {process.pod.title for process in processes(objects) if process.kind == "admin"}
+    for pod in pods(objects):
+        names = {volume.get("secret", {}).get("secretName") for volume in pod.spec.get("volumes", [])}
+        if "csms-pki" in names and pod.title not in admins:
+            yield f"{pod.title}: it mounts the Secret csms-pki; only an admin process may have these keys"
+
+
 def ports_are_those_of_the_process(objects: Objects) -> Iterator[str]:
     for process in processes(objects):
         if isinstance(process.config, ConfigError):
