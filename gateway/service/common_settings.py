@@ -21,8 +21,8 @@ Pepper = Annotated[
     str,
     Meta(
         min_length=32,
-        description="Secret that goes into the hashes of tokens, passwords of charge points and API keys. All "
-        "processes that use one store need the same pepper. After a change of the pepper, csms accepts none "
-        "of those that were made before.",
+        description="Secret that goes into the hashes of tokens, passwords of charge points and API keys. "
+        "All processes that use one store need the same pepper. After a change of the pepper, csms accepts "
+        "none of those that were made before.",
     ),
 ]

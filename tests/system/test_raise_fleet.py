@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from tests.support.csms_up import Running, csms_up
-from tests.support.secure_charge_point import SecureChargePoint
+from tests.support.secure_charge_point import Json, SecureChargePoint
 from tests.support.waiting import GENEROUS_S
 
 PAGE = Path(__file__).parents[2] / "docs/security.md"
@@ -100,4 +100,32 @@ async def test_a_fleet_is_raised_by_the_commands_of_the_page_and_lowered_by_an_o
         await operator.run(lower + 'for id in $(fleet); do lower "$id" 0; restart "$id"; done')
         await wait_for(fleet, 0)
         assert await operator.read_floors() == [0] * size
+        nursery.cancel_scope.cancel()
+
+
+class Stubborn(SecureChargePoint):
+    """Rejects its password, and remembers whether it was told to go on anyway."""
+
+    told = False
+
+    def _answer(self, action: str, payload: Json) -> Json:
+        if payload.get("key") == "AuthorizationKey":
+            return {"status": "Rejected"}
+        self.told |= action == "Reset" or payload.get("key") == "SecurityProfile"
+        return super()._answer(action, payload)
+
+
+async def test_a_charge_point_that_refuses_its_password_is_neither_raised_nor_restarted(
+    running: Running,
+) -> None:
+    operator = Operator(running)
+    stubborn, willing = Stubborn(running, "stubborn"), SecureChargePoint(running, "willing")
+    await operator.sign_automatically()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(stubborn.run)
+        await nursery.start(willing.run)
+        await operator.run(operator.steps[0])
+        await wait_for([willing], 2)
+        assert not stubborn.told
+        assert sorted(await operator.read_floors()) == [0, 2]
         nursery.cancel_scope.cancel()
