@@ -63,7 +63,7 @@ class Go(NamedTuple):
     """The session may send the command within `left_ms`.
 
     If the session is too late, it must record the command as `expired`. If the payload holds a secret,
-    `payload` is masked, and `sealed` is the encrypted payload (`sealing.unseal`).
+    `payload` is a payload of no action, and `sealed` is the encrypted payload (`sealing.unseal`).
     """
 
     action: str

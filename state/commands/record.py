@@ -98,6 +98,7 @@ def canonical(action: str, payload: bytes) -> bytes:
 def read_command(id_: str, reply: Mapping[bytes, bytes] | list[bytes]) -> Command:
     found = read_fields(reply)
     tenant, charge_point = key_names.split(found["of"])
+    found["payload"] = found.pop("masked", found["payload"])
     raw = {name: msgspec.Raw(found.pop(name)) for name in ("payload", "response", "error") if name in found}
     known = {"id": id_, "tenant": tenant, "charge_point": charge_point}
     return msgspec.structs.replace(msgspec.convert(found | known, Command, strict=False), **raw)

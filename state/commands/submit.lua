@@ -2,7 +2,9 @@
 -- KEYS command pending overdue events lease
 -- | ARGV member id action payload body ttl_ms kept_ms limit reply_to sealed
 -- -> {'fresh', node, {field, value, ...}} | {'known', '', {field, value, ...}} | {'conflict'}
--- `sealed` is the encrypted payload of a command with a secret. The first status is 'queued', 'offline' (no session holds the lease) or 'busy' (`pending` is full).
+-- The first status is 'queued', 'offline' (no session holds the lease) or 'busy' (`pending` is full). `sealed` is
+-- the encrypted payload of a command with a secret, and `payload` is then the masked one. No gateway may send a
+-- masked payload, so it is not stored under the name from which gateways without this encryption send.
 local known = redis.call('HGET', command, 'body')
 if known and known ~= body then return {'conflict'} end
 if known then return {'known', '', redis.call('HGETALL', command)} end
@@ -15,6 +17,10 @@ elseif redis.call('LLEN', pending) >= tonumber(limit) then
 end
 local now = now_ms()
 local deadline = now + ttl_ms
+if sealed ~= '' then
+  redis.call('HSET', command, 'masked', payload)
+  payload = '{"sealed":true}'
+end
 redis.call('HSET', command, 'of', member, 'action', action, 'payload', payload, 'body', body,
   'reply_to', reply_to, 'status', status, 'created_ms', now, 'deadline_ms', deadline)
 if status == 'queued' then

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.ocpp16 import actions
+from gateway.ocpp16.errors import PayloadInvalid
 from state import commands
 from state.commands import record, sealing
 from state.commands.sealing import SealBroken, Sealed, seal, unseal
@@ -95,12 +97,23 @@ async def test_the_session_gets_the_whole_payload_and_the_record_shows_the_maske
     command = await submitted(store)
     go = await commands.claim(store, lease, command, "n")
     assert isinstance(go, commands.Go)
-    assert go.payload == MASKED
     assert unseal(PEPPER, command, go.sealed) == SECRET
     assert "5f3a9c" not in repr(go)
     found = await commands.get(store, TENANT, command)
     assert found is not None
     assert bytes(found.payload) == MASKED
+
+
+async def test_a_gateway_that_does_not_know_encrypted_payloads_refuses_to_send_the_masked_one(
+    store: Store,
+) -> None:
+    """During a rolling upgrade, such a gateway would otherwise set `***` as the password."""
+    await support.seat(store)
+    command = await submitted(store)
+    payload = await store.execute("HGET", KEYS.command(command), "payload")
+    for action in actions.ACTIONS:
+        with pytest.raises(PayloadInvalid, match="sealed"):
+            actions.decode_request(action, payload)
 
 
 async def test_the_ciphertext_survives_a_command_that_is_given_back_and_is_deleted_once_it_was_written(
