@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import structlog
 
-from gateway.service.client_certificates import ClientCertificate
+from gateway.service.client_certificates import Authority, ClientCertificate
 from gateway.service.revocation_lists import RevocationList
 from state.charge_points import denied_certificates
 from state.store import Store
@@ -64,17 +64,17 @@ class Revocations:
             self._reading = False
 
     def find_fault(self, certificate: ClientCertificate, now_ms: int) -> CertificateFault | None:
+        """Return what is wrong with a certificate, or with an authority in its chain."""
         if not certificate.not_before_ms <= now_ms <= certificate.not_after_ms:
             return "expired"
-        if self._is_denied(certificate):
+        chain: tuple[ClientCertificate | Authority, ...] = (certificate, *certificate.authorities)
+        if any(map(self._is_revoked, chain)):
             return "revoked"
-        issuer = self._issuers.get(certificate.issuer)
-        if issuer is None:
+        if not self._refuse_overdue:
             return None
-        number = int(certificate.serial_number, 16)
-        if any(number in one.serial_numbers for one in issuer.lists):
-            return "revoked"
-        return "list_overdue" if self._refuse_overdue and _is_overdue(issuer, now_ms) else None
+        issuers = (self._issuers.get(one.issuer) for one in chain)
+        overdue = any(one is not None and _is_overdue(one, now_ms) for one in issuers)
+        return "list_overdue" if overdue else None
 
     def warn_of_overdue_lists(self, now_ms: int) -> None:
         """Log each revocation list that its authority should have replaced by now, once a day."""
@@ -94,7 +94,16 @@ class Revocations:
                 refuses=self._refuse_overdue,
             )
 
-    def _is_denied(self, certificate: ClientCertificate) -> bool:
+    def _is_revoked(self, certificate: ClientCertificate | Authority) -> bool:
+        if self._is_denied(certificate):
+            return True
+        issuer = self._issuers.get(certificate.issuer)
+        if issuer is None:
+            return False
+        number = int(certificate.serial_number, 16)
+        return any(number in one.serial_numbers for one in issuer.lists)
+
+    def _is_denied(self, certificate: ClientCertificate | Authority) -> bool:
         denied = self._denied
         return bool(denied) and (
             denied_certificates.by_fingerprint(certificate.fingerprint) in denied

@@ -64,11 +64,11 @@ def _read_password(upgrade: Upgrade, user: str) -> tuple[bytes | None, Reason | 
 
 
 def _read_certificate(node: Node, upgrade: Upgrade) -> tuple[ClientCertificate | None, Reason | None]:
-    shown = None if upgrade.tls is None else upgrade.tls.peer_certificate
-    if shown is None:
+    tls = upgrade.tls
+    if tls is None or tls.peer_certificate is None:
         return None, None
     try:
-        certificate = client_certificates.read(shown)
+        certificate = client_certificates.read(tls.peer_certificate, tls.authorities)
     except client_certificates.Unreadable:
         return None, Reason.CERTIFICATE_UNREADABLE
     fault = node.revocations.find_fault(certificate, node.store.server_time_ms())

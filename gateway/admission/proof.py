@@ -128,10 +128,14 @@ def _find_unbound(evidence: Evidence, tenant: Tenant) -> Reason | None:
 
 
 def _check_names(certificate: ClientCertificate, evidence: Evidence, tenant: Tenant) -> Reason | None:
-    """Compare the names in a certificate that csms did not issue (A00.FR.404, A00.FR.405)."""
+    """Compare the names in a certificate that csms did not issue (A00.FR.404, A00.FR.405).
+
+    A certificate with several common names would be that of several charge points. An authority that checks
+    only one of them would then let its owner pose as another charge point.
+    """
     check = evidence.security.name_check
     expected = check.expected_name(evidence.identity)
-    if not expected or expected not in certificate.common_names:
+    if not expected or certificate.common_names != (expected,):
         return Reason.CERTIFICATE_OF_ANOTHER
     allowed = tenant.certificate_organisations
     if check.organisation and allowed and not set(allowed).intersection(certificate.organisations):

@@ -5,7 +5,10 @@ names its charge point in a URI of the subject alternative name, so that the cer
 of another tenant that has the same id.
 """
 
+import functools
 import hashlib
+from collections.abc import Iterable
+from typing import NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -25,11 +28,19 @@ class Unreadable(ValueError):  # noqa: N818  A sentence for an operator.
     """The certificate cannot be read."""
 
 
+class Authority(NamedTuple):
+    """The certificate of an authority, by the names under which it may be revoked."""
+
+    issuer: str
+    serial_number: str
+    fingerprint: str
+
+
 class ClientCertificate(msgspec.Struct, frozen=True, kw_only=True):
     """A verified client certificate. `serial_number` is hexadecimal in lower case, without leading zeros.
 
     `issuer` and `subject` are texts by RFC 4514. `owner` is the charge point for which csms issued the
-    certificate (`owner_uri`), or None.
+    certificate (`owner_uri`), or None. `authorities` are those of its verified chain.
     """
 
     subject: str
@@ -41,6 +52,7 @@ class ClientCertificate(msgspec.Struct, frozen=True, kw_only=True):
     owner: str | None
     not_before_ms: int
     not_after_ms: int
+    authorities: tuple[Authority, ...] = ()
 
 
 def owner_uri(tenant: str, charge_point: str) -> str:
@@ -48,8 +60,8 @@ def owner_uri(tenant: str, charge_point: str) -> str:
     return f"{_SCHEME}{quote(tenant, safe='')}:{quote(charge_point, safe='')}"
 
 
-def read(der: bytes) -> ClientCertificate:
-    """Read a certificate. Raises Unreadable."""
+def read(der: bytes, authorities: Iterable[bytes] = ()) -> ClientCertificate:
+    """Read a certificate, and the `authorities` of its verified chain. Raises Unreadable."""
     try:
         found = x509.load_der_x509_certificate(der)
         return ClientCertificate(
@@ -62,9 +74,18 @@ def read(der: bytes) -> ClientCertificate:
             owner=_owner(found),
             not_before_ms=round(found.not_valid_before_utc.timestamp() * 1000),
             not_after_ms=round(found.not_valid_after_utc.timestamp() * 1000),
+            authorities=tuple(map(_read_authority, authorities)),
         )
     except _ERRORS as error:
         raise Unreadable(f"The client certificate cannot be read ({type(error).__name__}).") from None
+
+
+@functools.lru_cache(64)
+def _read_authority(der: bytes) -> Authority:
+    found = x509.load_der_x509_certificate(der)
+    return Authority(
+        found.issuer.rfc4514_string(), f"{found.serial_number:x}", hashlib.sha256(der).hexdigest()
+    )
 
 
 def _values(name: x509.Name, oid: x509.ObjectIdentifier) -> tuple[str, ...]:

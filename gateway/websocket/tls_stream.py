@@ -4,6 +4,7 @@ Unlike trio.SSLStream, TlsStream sends the alert of a failed handshake.
 """
 
 import contextlib
+import functools
 import socket
 import ssl
 from dataclasses import dataclass
@@ -27,6 +28,14 @@ class TlsInfo:
 
     None means that the client sent no certificate.
     """
+    authorities: tuple[bytes, ...] = ()
+    """The verified chain of the client's certificate, each in DER, without the certificate itself."""
+
+
+@functools.lru_cache(64)
+def _share(der: bytes) -> bytes:
+    """Return the same object for equal bytes, because many connections have the same authorities."""
+    return der
 
 
 class NamedSSLObject(ssl.SSLObject):
@@ -103,6 +112,7 @@ class TlsStream(SocketStream):
             cipher=cipher[0] if cipher else "",
             sni=self._tls.asked_name if isinstance(self._tls, NamedSSLObject) else None,
             peer_certificate=self._tls.getpeercert(binary_form=True),
+            authorities=tuple(map(_share, self._tls.get_verified_chain()[1:])),
         )
 
     @override

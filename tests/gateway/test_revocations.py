@@ -64,6 +64,47 @@ def test_new_lists_replace_the_old_ones() -> None:
     assert revocations.find_fault(SHOWN, NOW_MS) is None
 
 
+ISSUING = certificate("issuing", issuer=ROOT, serial=0xDEF)
+THROUGH = client_certificates.read(
+    certificate("CP-2", issuer=ISSUING).certificate.public_bytes(Encoding.DER),
+    [one.certificate.public_bytes(Encoding.DER) for one in (ISSUING, ROOT)],
+)
+
+
+@pytest.mark.parametrize(
+    ("lists", "fault"),
+    [
+        ([crl(0xABC, issuer="CN=other"), crl(issuer="CN=issuing")], None),
+        ([crl(0xDEF)], "revoked"),
+        ([crl(0xDEF, issuer="CN=issuing")], None),
+        ([crl(next_update_ms=NOW_MS - 1)], "list_overdue"),
+    ],
+)
+def test_a_certificate_is_as_bad_as_each_authority_in_its_chain(
+    lists: list[RevocationList], fault: str | None
+) -> None:
+    revocations = Revocations(refuse_overdue=True)
+    revocations.set_lists(lists)
+    assert revocations.find_fault(THROUGH, NOW_MS) == fault
+
+
+@pytest.mark.parametrize("by", ["fingerprint", "serial number"])
+async def test_an_authority_that_an_operator_denied_makes_its_certificates_revoked(
+    store: Store, by: str
+) -> None:
+    authority = THROUGH.authorities[0]
+    name = (
+        denied_certificates.by_fingerprint(authority.fingerprint)
+        if by == "fingerprint"
+        else denied_certificates.by_serial_number("CN=root", "DEF")
+    )
+    await denied_certificates.deny(store, name, "lost its key", 1)
+    revocations = Revocations()
+    await revocations.read_denied(store)
+    assert revocations.find_fault(THROUGH, NOW_MS) == "revoked"
+    assert revocations.find_fault(SHOWN, NOW_MS) is None
+
+
 @pytest.mark.parametrize(
     "name",
     [

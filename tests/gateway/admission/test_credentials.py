@@ -32,6 +32,7 @@ def examined(
     *headers: str,
     security: Security = STORED,
     der: bytes | None = None,
+    authorities: tuple[bytes, ...] = (),
     fault: str | None = None,
     user: str = "CP-1",
     encrypted: bool = False,
@@ -43,7 +44,7 @@ def examined(
     )
     upgrade = SimpleNamespace(
         authorization=[header.partition(": ")[2].encode() for header in headers],
-        tls=None if der is None else SimpleNamespace(peer_certificate=der),
+        tls=None if der is None else SimpleNamespace(peer_certificate=der, authorities=authorities),
         encrypted=encrypted,
     )
     return credentials.examine(
@@ -98,7 +99,10 @@ def test_a_certificate_is_read_and_judged_by_the_revocations_of_the_process() ->
     found = examined(der=der(), encrypted=True)
     assert found.certificate is not None
     assert found.certificate.common_names == ("CP-1",)
-    assert found.certificate_fault is None
+    assert (found.certificate_fault, found.certificate.authorities) == (None, ())
+    through = examined(der=der(), authorities=(der(),), encrypted=True).certificate
+    assert through is not None
+    assert [one.issuer for one in through.authorities] == ["CN=CP-1"]
     for fault, reason in (
         ("expired", Reason.CERTIFICATE_EXPIRED),
         ("revoked", Reason.CERTIFICATE_REVOKED),

@@ -8,6 +8,7 @@ from itertools import product
 from typing import NamedTuple
 
 import pytest
+from msgspec import structs
 
 from gateway.admission.proof import Denied, Evidence, Proven, judge
 from gateway.admission.reasons import Reason
@@ -391,21 +392,31 @@ def test_a_certificate_of_csms_that_was_removed_from_the_full_list_is_not_right_
     assert judge(replaced) == Denied(Reason.CERTIFICATE_REPLACED)
 
 
+def with_names(*names: str) -> Evidence:
+    """Return the evidence of a charge point with a certificate of another authority with these names."""
+    evidence = evidence_of(Case(0, 3, False, True, "right", "none", False, True, "own_name"))
+    assert evidence.certificate is not None
+    return evidence._replace(certificate=structs.replace(evidence.certificate, common_names=names))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        *[("CP", "CP-2"), ("CP-2", "CP"), ("CP", "CP"), ("CP", ""), ()],
+        *[("CP\0",), ("CP ",), ("cp",), ("*",), ("CP@x",)],
+    ],
+)
+def test_a_certificate_opens_a_charge_point_only_if_its_one_common_name_is_exactly_that(
+    names: tuple[str, ...],
+) -> None:
+    assert isinstance(judge(with_names("CP")), Proven)
+    assert judge(with_names(*names)) == Denied(Reason.CERTIFICATE_OF_ANOTHER)
+
+
 @pytest.mark.parametrize("binding", ["serial_number", "common_name"])
 def test_a_name_that_was_not_set_matches_no_certificate(binding: str) -> None:
-    case = Case(0, 3, False, True, "right", "none", False, True, "own_name")
-    evidence = evidence_of(case)
-    assert evidence.certificate is not None
-    names = ClientCertificate(
-        **{
-            name: getattr(evidence.certificate, name)
-            for name in evidence.certificate.__struct_fields__
-            if name != "common_names"
-        },
-        common_names=("",),
-    )
     check = NameCheck(binding="serial_number" if binding == "serial_number" else "common_name")
-    verdict = judge(evidence._replace(certificate=names, security=Security(floor=3, name_check=check)))
+    verdict = judge(with_names("")._replace(security=Security(floor=3, name_check=check)))
     assert verdict == Denied(Reason.CERTIFICATE_OF_ANOTHER)
 
 

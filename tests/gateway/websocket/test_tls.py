@@ -192,21 +192,28 @@ async def test_a_client_certificate_is_verified_but_a_client_may_connect_without
 
     async def handle(upgrade: Upgrade) -> None:
         assert upgrade.tls is not None
-        seen.append(upgrade.tls.peer_certificate)
+        seen.append(upgrade.tls)
         await Echo()(upgrade)
 
     async with serving(handle, tls=tls) as server:
         await describe_tls(server, client_context())
-        ours = client_context()
+        ours, through = client_context(), client_context()
         CA.issue_cert("cp1.example").configure_cert(ours)
         await describe_tls(server, ours)
+        issuing = CA.create_child_ca()
+        issuing.issue_cert("cp2.example").configure_cert(through)
+        await describe_tls(server, through)
         theirs = client_context()
         theirs.maximum_version = ssl.TLSVersion.TLSv1_2
         FOREIGN_CA.issue_cert("cp1.example").configure_cert(theirs)
         with pytest.raises(ssl.SSLError, match="UNKNOWN_CA"):
             await describe_tls(server, theirs)
-    assert seen[0] is None
-    assert seen[1]
+    assert seen[0].peer_certificate is None
+    assert seen[0].authorities == ()
+    assert seen[1].peer_certificate
+    root, child = (ssl.PEM_cert_to_DER_cert(one.cert_pem.bytes().decode()) for one in (CA, issuing))
+    assert [one.authorities for one in seen[1:]] == [(root,), (child, root)]
+    assert seen[1].authorities[0] is seen[2].authorities[1], "the bytes of an authority are kept only once"
 
 
 async def test_tls_1_1_and_renegotiation_are_refused(certificates: list[tuple[Path, Path]]) -> None:
