@@ -103,6 +103,13 @@ class Revocation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = ""
 
 
+_FULL = (
+    "The charge point can no longer prove itself with the certificate. But the list of denied certificates "
+    "is full, so an open connection stays open, and revocation lists do not have the certificate. "
+    "Disconnect the charge point, and do not delete it before the certificate expires."
+)
+
+
 @blueprint.get(_BASE)
 @document_response(IssuedCertificates)
 async def list_issued_certificates(tenant: str, charge_point: str) -> Response:
@@ -127,7 +134,7 @@ async def get_issued_certificate(tenant: str, charge_point: str, serial_number: 
 @blueprint.post(f"{_BASE}/<name:serial_number>/revoke")
 @document_request(Revocation)
 @document_response(IssuedCertificateAnswer)
-@describes(problems={409: "The list of denied certificates is full."})
+@describes(problems={409: _FULL})
 async def revoke_issued_certificate(tenant: str, charge_point: str, serial_number: str) -> Response:
     """Revoke a client certificate for good.
 
@@ -141,15 +148,17 @@ async def revoke_issued_certificate(tenant: str, charge_point: str, serial_numbe
     known = must_exist(found, "certificate")
     # The certificate is denied first. If csms stops after that, the operator sees the certificate as usable,
     # and revokes it again.
-    name = by_serial_number(known.issuer, known.serial_number)
-    if await deny(store, name, revocation.why, store.server_time_ms()) == "full":
-        raise Problem(
-            409,
-            "too-many-denied-certificates",
-            "The list of denied certificates is full; allow expired ones again.",
-        )
+    denied = await deny(
+        store,
+        by_serial_number(known.issuer, known.serial_number),
+        revocation.why,
+        store.server_time_ms(),
+        not_after_ms=known.not_after_ms,
+    )
     await security.settle_certificate(store, keys, known.serial_number, "revoked")
     await issued_certificates.remove(store, keys, known.serial_number, known.not_after_ms)
+    if denied == "full":
+        raise Problem(409, "too-many-denied-certificates", _FULL)
     after = (await security.read(store, tenant, charge_point)).find_certificate(known.serial_number)
     return bodies.answer(convert(must_exist(after, "certificate"), IssuedCertificateAnswer))
 

@@ -1,9 +1,11 @@
 """Client certificates that an operator denied, for all tenants and charge points.
 
 Each gateway keeps the names of all denied certificates in memory. A certificate has two names: its
-fingerprint, and its serial number together with its issuer. All functions raise StoreUnavailable.
+fingerprint, and its serial number together with its issuer. The number of denied certificates is bounded.
+Expired ones make room for others, because gateways refuse them anyway. All functions raise StoreUnavailable.
 """
 
+from itertools import batched
 from typing import Literal
 
 import msgspec
@@ -14,6 +16,8 @@ from state.store import Store
 
 CERTIFICATES_MAX = 100_000
 """Greatest number of denied certificates. Gateways read no more of them."""
+EXPIRED_MS = 86_400_000
+"""An expired certificate stays denied this long, in case that the clock of a gateway is wrong."""
 _READ_AT_ONCE = 1_000
 
 type DenyOutcome = Literal["denied", "already_denied", "full"]
@@ -27,9 +31,10 @@ class Denied(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
-class _Stored(msgspec.Struct, frozen=True):
+class _Stored(msgspec.Struct, frozen=True, omit_defaults=True):
     denied_ms: int
     why: str
+    not_after_ms: int | None = None
 
 
 def by_fingerprint(fingerprint: str) -> str:
@@ -42,15 +47,33 @@ def by_serial_number(issuer: str, serial_number: str) -> str:
     return f"{issuer}|{serial_number.replace(':', '').lower().lstrip('0') or '0'}"
 
 
-async def deny(store: Store, name: str, why: str, now_ms: int) -> DenyOutcome:
-    """Deny a certificate. Gateways refuse it and close its sessions."""
-    count = await store.execute("HLEN", keys.DENIED_CERTIFICATES)
-    if count >= CERTIFICATES_MAX and not await store.execute("HEXISTS", keys.DENIED_CERTIFICATES, name):
+async def deny(
+    store: Store, name: str, why: str, now_ms: int, *, not_after_ms: int | None = None
+) -> DenyOutcome:
+    """Deny a certificate, which expires at `not_after_ms`. Gateways refuse it and close its sessions."""
+    known = await store.execute("HEXISTS", keys.DENIED_CERTIFICATES, name)
+    if not known and not await _has_room(store, now_ms):
         return "full"
-    stored = msgspec.json.encode(_Stored(now_ms, why))
+    stored = msgspec.json.encode(_Stored(now_ms, why, not_after_ms))
     new = await store.execute("HSETNX", keys.DENIED_CERTIFICATES, name, stored)
     await inbox.broadcast(store, inbox.DeniedCertificatesChanged())
     return "denied" if new else "already_denied"
+
+
+async def _has_room(store: Store, now_ms: int) -> bool:
+    """Return whether another certificate can be denied. If there is no room, remove those that expired."""
+    if await store.execute("HLEN", keys.DENIED_CERTIFICATES) < CERTIFICATES_MAX:
+        return True
+    before_ms = now_ms - EXPIRED_MS
+    gone = [
+        name
+        for name, text in (await _read(store)).items()
+        if (until_ms := msgspec.json.decode(text, type=_Stored).not_after_ms) is not None
+        and until_ms < before_ms
+    ]
+    for some in batched(gone, _READ_AT_ONCE, strict=False):
+        await store.execute("HDEL", keys.DENIED_CERTIFICATES, *some)
+    return bool(gone)
 
 
 async def allow_again(store: Store, name: str) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from gateway.handlers.certificates import sign_certificate
 from gateway.handlers.charge_point import ChargePoint, SessionMemory
 from gateway.ocpp16.messages import security as messages
-from state.charge_points import configuration, security
+from state.charge_points import configuration, denied_certificates, security
 from state.charge_points.configuration import ReportedKey
 from state.features import issued_certificates
 from state.keys import DENIED_CERTIFICATES, ChargePointKeys
@@ -149,6 +149,19 @@ async def test_the_certificates_of_a_tenant_are_listed_by_their_expiry(signing: 
         assert len(await signing.read_all(path, expires_before=moment)) == number
     is_problem(await signing.client.get(path, params={"expires_before": "soon"}), 422, "invalid-request")
     is_problem(await signing.client.get(path, params={"cursor": "?"}), 422, "invalid-request")
+
+
+async def test_a_certificate_is_revoked_for_its_charge_point_even_if_no_more_certificates_can_be_denied(
+    signing: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(denied_certificates, "CERTIFICATES_MAX", 0)
+    answering, _ = remembering(lambda _action, _payload: {"status": "Accepted"})
+    async with connected(signing.store, TENANT, "CP-1", answering) as session:
+        serial = (await issue(signing, session))["serial_number"]
+        full = await signing.client.post(f"{ISSUED}/{serial}/revoke")
+        problem = is_problem(full, 409, "too-many-denied-certificates")
+        assert "Disconnect the charge point" in problem["detail"]
+    assert (await ok(await signing.client.get(f"{ISSUED}/{serial}")))["status"] == "revoked"
 
 
 async def test_the_certificates_of_another_tenant_are_neither_listed_nor_revoked(signing: Api) -> None:

@@ -5,6 +5,7 @@ import pytest
 from state import keys
 from state.charge_points import denied_certificates
 from state.charge_points.denied_certificates import (
+    EXPIRED_MS,
     Denied,
     allow_again,
     by_fingerprint,
@@ -58,6 +59,23 @@ async def test_the_number_of_denied_certificates_is_bounded_and_many_of_them_are
     assert await deny(store, "new", "lost", 7) == "full"
     assert await deny(store, "0", "lost", 7) == "already_denied"
     assert "new" not in await read_all(store)
+
+
+async def test_when_the_list_is_full_only_certificates_that_expired_long_ago_make_room(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(denied_certificates, "CERTIFICATES_MAX", 3)
+    now_ms = 10 * EXPIRED_MS
+    for name, not_after_ms in (
+        ("expired", now_ms - EXPIRED_MS - 1),
+        ("just expired", now_ms - 1),
+        ("?", None),
+    ):
+        assert await deny(store, name, "", 1, not_after_ms=not_after_ms) == "denied"
+    assert await deny(store, "expired", "", now_ms) == "already_denied"
+    assert await deny(store, "new", "", now_ms, not_after_ms=now_ms) == "denied"
+    assert await deny(store, "newer", "", now_ms) == "full"
+    assert await read_all(store) == {"just expired", "?", "new"}
 
 
 async def test_a_denied_certificate_is_stored_by_issuer_and_serial_number_with_the_reason(
