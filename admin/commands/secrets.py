@@ -65,7 +65,7 @@ async def new_password(
     )
     yield password
     if added and password.was_not_sent:
-        await security.settle_password(store, keys, command_id, "refused", now_ms)
+        await security.settle_password(store, keys, command_id, "refused", now_ms, digest=digest)
 
 
 def read_password(text: str) -> bytes:

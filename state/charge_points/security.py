@@ -186,7 +186,7 @@ async def expect_password(
     """Accept a second password, which the command with this id is about to set on the charge point."""
 
     def decide(now: Security) -> Change | None:
-        if any(one.command == command for one in now.next_passwords):
+        if any((one.command, one.digest) == (command, digest.hex()) for one in now.next_passwords):
             return None
         new = NextPassword(digest.hex(), command, expected_ms=now_ms)
         kept = (*now.next_passwords, new)[-NEXT_PASSWORDS:]
@@ -206,12 +206,20 @@ async def settle_password(
 ) -> Outcome:
     """Record the outcome of the command that sets a new password.
 
-    If an operator set a password while the command was on its way, or a connection with the old password came
-    in between, the new password is no longer expected. `digest` is then what the charge point has accepted.
+    `digest` is that of the password that the command sets, because two requests with the same Idempotency-Key
+    may expect different passwords. If an operator set a password while the command was on its way, or a
+    connection with the old password came in between, the password is no longer expected.
     """
 
     def decide(now: Security) -> Change | None:
-        following = next((one for one in now.next_passwords if one.command == command), None)
+        following = next(
+            (
+                one
+                for one in now.next_passwords
+                if one.command == command and (digest is None or one.digest == digest.hex())
+            ),
+            None,
+        )
         if following is None:
             known = now.password is not None and digest is not None and now.password.digest == digest.hex()
             if outcome != "accepted" or digest is None or known:
@@ -221,7 +229,8 @@ async def settle_password(
         earlier, later = now.next_passwords[:position], now.next_passwords[position + 1 :]
         match outcome:
             case "accepted":
-                return _take(following.digest, now_ms, "charge_point", later)
+                undecided = [one for one in later if one.command != command]
+                return _take(following.digest, now_ms, "charge_point", undecided)
             case "refused":
                 return _keep_next((*earlier, *later))
             case "reboot_required":

@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+import trio
 
 from admin.commands import secrets
 from state import charge_points, commands
@@ -123,6 +124,34 @@ async def test_a_repeated_idempotency_key_sends_and_changes_nothing_even_after_a
     assert len(asked) == 2
     assert await keyed.store.execute("XLEN", KEYS.events) == events
     assert (await is_right(keyed, OLD), await is_right(keyed, NEW)) == (True, False)
+
+
+async def test_of_two_requests_with_one_idempotency_key_at_once_the_password_that_is_sent_is_right(
+    keyed: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first request has expected its password when the second one overtakes it."""
+    expect, expected, overtaken = security.expect_password, trio.Event(), trio.Event()
+
+    async def expect_and_wait(*args: object) -> object:
+        outcome = await expect(*args)  # type: ignore[arg-type]  # the arguments of the real function
+        if not expected.is_set():
+            expected.set()
+            await overtaken.wait()
+        return outcome
+
+    async def change(value: str, status: int) -> None:
+        body, once = BODY | {"value": value}, {"Idempotency-Key": "one"}
+        answer = await keyed.client.post(f"{CHANGE}?wait=0&timeout=60", json=body, headers=once)
+        assert answer.status_code == status
+
+    monkeypatch.setattr(security, "expect_password", expect_and_wait)
+    other = NEW[::-1]
+    async with connected(keyed.store, TENANT, "CP-1", is_silent, deaf=True), trio.open_nursery() as nursery:
+        nursery.start_soon(change, other, 422)
+        await expected.wait()
+        await change(NEW, 202)
+        overtaken.set()
+    assert [await is_right(keyed, key) for key in (OLD, NEW, other)] == [True, True, False]
 
 
 async def test_the_old_password_of_a_repeated_key_is_never_right_again_not_even_for_a_moment(

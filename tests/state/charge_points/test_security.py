@@ -196,7 +196,33 @@ async def test_a_password_that_the_charge_point_accepts_after_all_is_the_right_o
 
 async def test_a_repeated_expectation_of_one_command_changes_nothing(registered: Store) -> None:
     assert await security.expect_password(registered, KEYS, NEW, "a", 1) == "changed"
-    assert await security.expect_password(registered, KEYS, NEWER, "a", 1) == "unneeded"
+    assert await security.expect_password(registered, KEYS, NEW, "a", 1) == "unneeded"
+    assert await right(registered) == {NEW}
+
+
+@pytest.mark.parametrize("outcome", ["accepted", "reboot_required", "lost"])
+async def test_of_two_requests_with_one_idempotency_key_only_the_password_that_was_sent_becomes_right(
+    registered: Store, outcome: str
+) -> None:
+    """Both requests expect their passwords before either knows which one the command sends."""
+    await security.set_password(registered, KEYS, OLD, 1)
+    await security.expect_password(registered, KEYS, NEW, "a", 1)
+    await security.expect_password(registered, KEYS, NEWER, "a", 1)
+    if outcome == "accepted":
+        await security.settle_password(registered, KEYS, "a", "accepted", 2, digest=NEWER)
+        assert await right(registered) == {NEWER}
+    elif outcome == "reboot_required":
+        await security.settle_password(registered, KEYS, "a", "reboot_required", 2, digest=NEWER)
+    await security.settle_password(registered, KEYS, "a", "refused", 3, digest=NEW)
+    assert await right(registered) == {NEWER} | ({OLD} if outcome != "accepted" else set())
+
+
+async def test_a_password_that_was_never_sent_is_forgotten_when_the_other_one_of_its_command_is_accepted(
+    registered: Store,
+) -> None:
+    await security.expect_password(registered, KEYS, NEW, "a", 1)
+    await security.expect_password(registered, KEYS, NEWER, "a", 1)
+    await security.settle_password(registered, KEYS, "a", "accepted", 2, digest=NEW)
     assert await right(registered) == {NEW}
 
 
