@@ -14,9 +14,11 @@ from urllib.parse import urlsplit
 import pytest
 import trio
 
+from gateway.admission import handshake
 from gateway.websocket.client import UpgradeRefused
 from state import charge_points
 from state.charge_points import Settings, passwords, refusals, security
+from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import leases
 from state.store import Store
@@ -382,3 +384,26 @@ async def test_the_floor_rises_by_the_first_success_and_the_old_profile_is_refus
 async def test_a_wrong_password_leaves_the_floor_as_it_is(found: Scene) -> None:
     assert (await found.answer(found.path("open"), WRONG)).status == 401
     assert (await security.read(found.store, "open", "CP-1")).floor == 0
+
+
+async def test_a_handshake_that_cannot_store_its_conclusions_keeps_no_lease(
+    found: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store goes away after the claim. The charge point would otherwise look online without a session."""
+
+    async def fail(*_: object) -> None:
+        raise StoreUnavailable("away")
+
+    keys = ChargePointKeys("strict", "CP-1")
+    with monkeypatch.context() as patched:
+        patched.setattr(handshake, "record_proof", fail)
+        assert (await found.answer(found.path(), RIGHT)).status == 503
+    assert (await security.read(found.store, "strict", "CP-1")).floor == 0
+
+    async def given_back() -> bool:
+        held = await leases.get_holding(found.store, keys.tenant, keys.id)
+        return held is not None and not held.online
+
+    await until(given_back)
+    assert (await found.answer(found.path(), RIGHT)).status == 101
+    assert (await security.read(found.store, "strict", "CP-1")).floor == 1
