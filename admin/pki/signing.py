@@ -7,8 +7,9 @@ under an Idempotency-Key that is made from the request. So a process may die at 
 at once.
 
 A certificate raises its charge point to profile 3. So a request is signed automatically only if the charge
-point must prove itself with a password or a certificate. Otherwise anyone with the tenant's token could get a
-certificate and lock the charge point out.
+point must prove itself with a password or a certificate, and had done so when it sent the request. Otherwise
+anyone with the tenant's token could get a certificate and lock the charge point out. A connection stays open
+when an operator raises the profile, so what the charge point must prove now does not suffice.
 
 If the charge point is offline, the chain waits for its next connection. After a day csms gives up, and an
 operator may approve the request again. A command that the charge point did not answer is not repeated.
@@ -56,6 +57,10 @@ _NO_AUTHORITY: Final = (
 _UNPROVEN: Final = (
     "The charge point may connect with security profile 0, so the request may come from anyone who has the "
     "token; approve the request if it is from the charge point."
+)
+_TOO_LOW: Final = (
+    "The request came over a connection with a lower security profile than the charge point must have now, "
+    "so it may come from someone else; approve the request if it is from the charge point."
 )
 _OFFLINE: Final = "The charge point was offline for a day; approve the request when it is connected."
 _UNDELIVERED: Final = "The charge point took none of the commands in time; approve the request to try again."
@@ -131,8 +136,10 @@ async def _sign(signing: Signing, keys: ChargePointKeys, request: SigningRequest
     if tenant is None or (waits and tenant.certificate_signing == "manual"):
         return None
     known = await security.read(store, keys.tenant, keys.id)
-    if waits and max(known.floor, tenant.security_profile) == 0:
-        return await signing_requests.record_held(store, keys, request.id, _UNPROVEN)
+    demanded = max(known.floor, tenant.security_profile)
+    if waits and (demanded == 0 or request.security_profile < demanded):
+        why = _TOO_LOW if demanded else _UNPROVEN
+        return await signing_requests.record_held(store, keys, request.id, why)
     settings = await configuration.get(store, keys.tenant, keys.id)
     owner = Owner(tenant, keys.id, settings.number("CertificateSignedMaxChainSize"))
     try:

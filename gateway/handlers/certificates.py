@@ -32,7 +32,11 @@ async def sign_certificate(
     if foreign is not None:
         return await _refuse_request(charge_point, foreign)
     kept = signing_requests.SigningRequest(
-        csr=request.csr, subject=asked.subject, key=asked.key, received_ms=now_ms()
+        csr=request.csr,
+        subject=asked.subject,
+        key=asked.key,
+        received_ms=now_ms(),
+        security_profile=charge_point.memory.security_profile,
     )
     await signing_requests.record(store, keys, kept)
     return security.SignCertificateResult(status="Accepted")

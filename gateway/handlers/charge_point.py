@@ -12,6 +12,7 @@ from gateway.ocpp16.faults.table import FaultName
 from gateway.ocpp16.messages.core import RegistrationStatus
 from state.nodes.leases import Fence, Lease
 from state.store import Store
+from state.tenants.tenants import SecurityProfile
 from state.transactions import Start
 from state.transactions import as_sent as stored_parts
 
@@ -48,6 +49,8 @@ class SessionMemory:
     policy: RegistrationStatus = "Accepted"
     """Answer that a BootNotification would get now."""
     strict: bool = False
+    security_profile: SecurityProfile = 0
+    """Security profile with which the charge point proved itself when it connected."""
     triggered: set[str] = dataclasses.field(default_factory=set)
     """Actions that we asked the charge point to send.
 

@@ -88,6 +88,7 @@ class Session:
             registration=record.boot_status,
             policy=record.registration,
             strict=record.strict,
+            security_profile=attached.security_profile,
         )
         self.link = Link(node, claimed.lease, attached, connection, memory, certificate=certificate)
         self.link.repair_frames(strict=record.strict)

@@ -24,6 +24,7 @@ from state import ids, versioned
 from state import keys as key_names
 from state.keys import ChargePointKeys
 from state.store import Store
+from state.tenants.tenants import SecurityProfile
 from state.versioned import Change, Fields
 
 type RequestStatus = Literal["waiting", "approved", "signed", "sent", "failed", "rejected"]
@@ -42,15 +43,17 @@ class SigningRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """A SignCertificate that csms answered with Accepted.
 
     `csr` is the request in PEM, as the charge point sent it. `key` is the kind of the key and its size, such
-    as `RSA 2048`. `decided_ms` is the time at which an operator approved the request, or 0. The fields after
-    `problem` describe the certificate that was issued. `attempt` counts the commands that could not be sent,
-    and `command` is the id of the last command.
+    as `RSA 2048`. `security_profile` is what the charge point had proved when it sent the request.
+    `decided_ms` is the time at which an operator approved the request, or 0. The fields after `problem`
+    describe the certificate that was issued. `attempt` counts the commands that could not be sent, and
+    `command` is the id of the last command.
     """
 
     csr: str
     subject: str
     key: str
     received_ms: int
+    security_profile: SecurityProfile = 0
     status: RequestStatus = "waiting"
     decided_ms: int = 0
     problem: str = ""
@@ -90,17 +93,16 @@ class Due(NamedTuple):
 async def record(store: Store, keys: ChargePointKeys, request: SigningRequest) -> None:
     """Store a charge point's signing request in place of its previous request.
 
-    A repeated request changes nothing before the chain was sent.
+    A repeated request changes nothing before the chain was sent, unless the charge point proves more now and
+    the request still waits.
     """
 
     def decide(fields: Fields) -> Change | None:
         known = _read(fields)
-        if (
-            known is not None
-            and known.csr == request.csr
-            and known.status in {"waiting", "approved", "signed"}
-        ):
-            return None
+        if known is not None and known.csr == request.csr:
+            proves_more = request.security_profile > known.security_profile
+            if known.status in {"approved", "signed"} or (known.status == "waiting" and not proves_more):
+                return None
         event = {"subject": request.subject, "key": request.key}
         return Change({_REQUEST: _encode(request)}, (), [("certificate_request.received", _encode(event))])
 

@@ -18,7 +18,7 @@ from state.keys import PARTITIONS, ChargePointKeys
 from state.nodes import inbox, leases
 from state.store import Store
 from state.tenants import tenants
-from state.tenants.tenants import CertificateSigning
+from state.tenants.tenants import CertificateSigning, SecurityProfile
 from tests.admin.fake_session import Answering, connected, is_silent
 from tests.admin.pki.authority import authority
 from tests.admin.remembering import remembering
@@ -37,7 +37,13 @@ async def prepare(store: Store, how: CertificateSigning = "automatic", **changes
 
 
 async def ask(store: Store, **changes: Any) -> SigningRequest:
-    asked = SigningRequest(csr=request(), subject="CN=CP-1", key="EC", received_ms=store.server_time_ms())
+    asked = SigningRequest(
+        csr=request(),
+        subject="CN=CP-1",
+        key="EC",
+        received_ms=store.server_time_ms(),
+        security_profile=2,
+    )
     asked = msgspec.structs.replace(asked, **changes)
     await signing_requests.record(store, KEYS, asked)
     return asked
@@ -125,18 +131,23 @@ async def test_a_request_of_a_tenant_that_signs_manually_waits_until_an_operator
     assert len(calls) == 1
 
 
+@pytest.mark.parametrize(
+    ("floor", "proven", "why"),
+    [(0, 2, "may connect with security profile 0"), (1, 0, "a lower security"), (2, 1, "a lower security")],
+)
 async def test_a_request_that_anyone_with_the_token_may_have_sent_is_signed_only_after_an_approval(
-    store: Store,
+    store: Store, floor: SecurityProfile, proven: SecurityProfile, why: str
 ) -> None:
-    asked = await prepare(store)
-    await security.set_floor(store, KEYS, 0)
+    """An operator may have raised the profile after the connection was opened."""
+    asked = await prepare(store, security_profile=proven)
+    await security.set_floor(store, KEYS, floor)
     answering, calls = charge_point()
     async with connected(store, "acme", "CP-1", answering):
         for _ in range(2):
             await advance(signer(store), KEYS)
             held = await stored(store)
             assert held.status == "waiting"
-            assert "may connect with security profile 0" in held.problem
+            assert why in held.problem
         await signing_requests.approve(store, KEYS, asked.id, 5)
         sent = await work_until(store, "sent")
         assert sent.problem == ""

@@ -19,11 +19,13 @@ from gateway.websocket.client import UpgradeRefused
 from state import charge_points
 from state.charge_points import Settings, passwords, refusals, security
 from state.errors import StoreUnavailable
+from state.features import signing_requests
 from state.keys import ChargePointKeys
 from state.nodes import leases
 from state.store import Store
 from state.tenants import tenants, tokens
 from state.tenants.credentials import NewSecret
+from tests.support.certificates import request
 from tests.support.charge_point_peer import charge_point
 from tests.support.inner_gateway import PEPPER, InnerGateway, inner_gateway
 from tests.support.raw_upgrade import Answer, basic, upgrade, upgrade_raw
@@ -407,3 +409,23 @@ async def test_a_handshake_that_cannot_store_its_conclusions_keeps_no_lease(
     await until(given_back)
     assert (await found.answer(found.path(), RIGHT)).status == 101
     assert (await security.read(found.store, "strict", "CP-1")).floor == 1
+
+
+async def test_a_thief_whose_connection_was_open_when_the_profile_was_raised_gets_no_certificate(
+    found: Scene,
+) -> None:
+    """A request counts for what its own connection has proved. The floor says only what the next one must."""
+    csr = request(common_name="CP-1")
+
+    async def proven() -> int:
+        asked = await signing_requests.get(found.store, "open", "CP-1")
+        assert asked is not None
+        return asked.security_profile
+
+    async with charge_point(found.root + found.path("open")) as thief:
+        await security.set_floor(found.store, ChargePointKeys("open", "CP-1"), 1)
+        assert await thief.call("SignCertificate", {"csr": csr}) == {"status": "Accepted"}
+    assert await proven() == 0
+    async with charge_point(found.root + found.path("open"), header=RIGHT) as owner:
+        assert await owner.call("SignCertificate", {"csr": csr}) == {"status": "Accepted"}
+    assert await proven() == 1
