@@ -170,13 +170,7 @@ async def change_security(tenant: str, charge_point: str) -> Response:
     store, asked = current_store(), await bodies.body(SecurityChange)
     await lookup.charge_point(store, tenant, charge_point)
     keys = ChargePointKeys(tenant, charge_point)
-    check = _changed((await security.read(store, tenant, charge_point)).name_check, asked)
-    if check.expected_name(charge_point) == "":
-        raise invalid(
-            f"`binding` is {check.binding}, so `{check.binding}` must not be empty.",
-            pointer=f"/{check.binding}",
-        )
-    outcome = await security.set_name_check(store, keys, check)
+    outcome = await security.change_name_check(store, keys, lambda check: _changed(check, asked))
     if asked.security_profile is not msgspec.UNSET and outcome != "gone":
         floor = msgspec.convert(asked.security_profile, SecurityProfile)
         outcome = await security.set_floor(store, keys, floor)
@@ -253,15 +247,22 @@ async def change_authorization_key(tenant: str, charge_point: str) -> Response:
 
 
 def _changed(check: NameCheck, asked: SecurityChange) -> NameCheck:
+    """Return the changed name check. Raises Problem (422) if it would match no certificate."""
     given = {
         "binding": asked.binding,
         "serial_number": asked.serial_number,
         "common_name": asked.common_name,
         "organisation": asked.check_organisation,
     }
-    return msgspec.structs.replace(
+    changed = msgspec.structs.replace(
         check, **{name: value for name, value in given.items() if value is not msgspec.UNSET}
     )
+    if changed.binding != "identity" and not getattr(changed, changed.binding):
+        raise invalid(
+            f"`binding` is {changed.binding}, so `{changed.binding}` must not be empty.",
+            pointer=f"/{changed.binding}",
+        )
+    return changed
 
 
 def _answer(found: Security) -> SecurityAnswer:

@@ -24,6 +24,10 @@ class PathNames(NamedTuple):
     charge_point: str
     faults: tuple[FaultName, ...] = ()
 
+    def __repr__(self) -> str:
+        """Leave the token out."""
+        return f"<PathNames {self.tenant}/***/{self.charge_point}>"
+
 
 def parse(target: str) -> PathNames:
     """Return the names in a request's target. Raises BadPath if the target cannot be read.

@@ -161,7 +161,16 @@ async def set_floor(store: Store, keys: ChargePointKeys, floor: SecurityProfile)
 
 
 async def set_name_check(store: Store, keys: ChargePointKeys, check: NameCheck) -> Outcome:
+    return await change_name_check(store, keys, lambda _: check)
+
+
+async def change_name_check(
+    store: Store, keys: ChargePointKeys, change: Callable[[NameCheck], NameCheck]
+) -> Outcome:
+    """Replace the name check by what `change` makes of it. Changes of two operators at once both count."""
+
     def decide(now: Security) -> Change | None:
+        check = change(now.name_check)
         return None if now.name_check == check else Change({"name_check": _encode(check)})
 
     return await _change(store, keys, decide)

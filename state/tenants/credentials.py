@@ -24,6 +24,10 @@ class NewSecret(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     secret: str
 
+    def __repr__(self) -> str:
+        """Leave the secret out."""
+        return f"<NewSecret {self.id}>"
+
 
 def new_id() -> str:
     return _random(ID_LENGTH)

@@ -86,3 +86,7 @@ def test_the_error_for_a_bad_path_gives_the_reason_and_does_not_show_the_token(
     with pytest.raises(BadPath, match=says) as raised:
         parse(target.replace("/k/", "/s3cret/"))
     assert "s3cret" not in str(raised.value)
+
+
+def test_the_names_of_a_path_are_shown_without_the_token() -> None:
+    assert "s3cret" not in repr(parse("/OCPP16/acme/s3cret/CP-1"))

@@ -1,10 +1,13 @@
 """Which proofs are right is decided in the store, so that no order of events locks a charge point out."""
 
 import hashlib
+from functools import partial
 from random import Random
+from typing import Any
 
 import msgspec
 import pytest
+import trio
 
 from state import charge_points
 from state.charge_points import Settings, security
@@ -366,6 +369,20 @@ async def test_the_name_check_is_stored_and_read_again(registered: Store) -> Non
     assert await security.set_name_check(registered, KEYS, check) == "changed"
     assert await security.set_name_check(registered, KEYS, check) == "unneeded"
     assert (await read(registered)).name_check == check
+
+
+async def test_different_changes_of_the_name_check_at_once_all_count(registered: Store) -> None:
+    changes: tuple[dict[str, Any], ...] = (
+        {"binding": "serial_number"},
+        {"serial_number": "S-7"},
+        {"common_name": "Hall 3"},
+    )
+    async with trio.open_nursery() as nursery:
+        for change in changes:
+            replaced = partial(msgspec.structs.replace, **change)
+            nursery.start_soon(security.change_name_check, registered, KEYS, replaced)
+    found = (await read(registered)).name_check
+    assert (found.binding, found.serial_number, found.common_name) == ("serial_number", "S-7", "Hall 3")
 
 
 async def test_the_deletion_of_a_charge_point_removes_what_it_must_prove(registered: Store) -> None:

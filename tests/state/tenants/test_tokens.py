@@ -24,6 +24,7 @@ async def acme(store: Store) -> Store:
 async def test_a_token_is_valid_only_for_the_tenant_for_which_it_was_made(acme: Store) -> None:
     made = await tokens.create(acme, PEPPER, "acme", "depot")
     assert len(made.secret) >= 32
+    assert made.secret not in repr(made)
     assert quote(made.secret, safe="") == made.secret
     verified = await tokens.look_up(acme, PEPPER, "acme", made.secret)
     assert verified.token is not None
