@@ -57,6 +57,7 @@ _PATH: dict[str, tuple[str, str]] = {
         "Id of a certificate that the charge point reported, as the list of certificates shows it.",
         "...",
     ),
+    "denied": ("Name of a denied certificate, as the list of denied certificates shows it.", "CN=x|3f07"),
     "security_event": ("Id of the security event, as the list of security events shows it.", "..."),
     "data_transfer": (
         "Id of the received DataTransfer, as the list of DataTransfers shows it.",

@@ -20,6 +20,8 @@ METHODS = {
     "/v1/tenants/{tenant}/tokens": {"get", "post"},
     "/v1/tenants/{tenant}/tokens/{token_id}": {"patch", "delete"},
     "/v1/refusals": {"get"},
+    "/v1/denied-certificates": {"get", "post"},
+    "/v1/denied-certificates/{denied}": {"delete"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/refusals": {"get", "delete"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/security": {"get", "patch"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/authorization-key": {"put", "delete"},
