@@ -132,8 +132,9 @@ def test_systemd_accepts_the_unit_and_finds_little_that_the_unit_need_not_allow(
     name: str, tmp_path: Path
 ) -> None:
     """systemd wants the program to exist, so another program stands in for csms."""
-    instance = tmp_path / name.replace("@", "@9180")
-    instance.write_text((FILES / name).read_text().replace("/opt/csms/bin/csms", sys.executable))
+    instance, program = tmp_path / name.replace("@", "@9180"), tmp_path / "csms"
+    program.symlink_to(sys.executable)  # The path of this Python may have a space, which a unit must quote.
+    instance.write_text((FILES / name).read_text().replace("/opt/csms/bin/csms", str(program)))
     for words in (["verify"], ["security", "--offline=true", "--threshold=20", "--no-pager"]):
         done = subprocess.run(
             ["systemd-analyze", *words, instance],
