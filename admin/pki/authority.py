@@ -148,7 +148,7 @@ def sign_leaf(
     now: datetime,
     days: int,
 ) -> x509.Certificate:
-    """Issue a certificate that is no authority. It does not outlive its issuer."""
+    """Issue a certificate that cannot sign others and does not outlive its issuer."""
     ends = min(now + timedelta(days=days), issuer.certificate.not_valid_after_utc)
     return (
         _builder(subject, key, issuer.certificate, now - _EARLIER, ends)

@@ -1,4 +1,4 @@
-"""Routes of client certificates that no charge point may use, whoever issued them."""
+"""Routes of denied client certificates. The certificates may be of any issuer."""
 
 from typing import Annotated
 

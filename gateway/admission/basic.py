@@ -35,7 +35,7 @@ class Malformed(NamedTuple):
 
 
 def read(headers: Sequence[bytes]) -> Credentials | Malformed | None:
-    """Read the values of the Authorization headers of a request. None means that there is no such header."""
+    """Read the values of the Authorization headers of a request. Return None if there are no values."""
     if not headers:
         return None
     if len(headers) > 1 or len(headers[0]) > CREDENTIALS_BYTES_MAX:

@@ -43,21 +43,12 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
 
 
-class _Last(msgspec.Struct, frozen=True):
-    last_ms: int
-    address: str
-    detail: str
-
-
 async def record(store: Store, gathered: Sequence[Refusals]) -> None:
     """Add refusals to those in the store. Raises StoreUnavailable, and then some may have been added."""
     others = [one for one in gathered if one.keys is None]
     known = [(one, one.keys) for one in gathered if one.keys is not None]
     if known:
-        calls = [
-            ((keys.refusals, keys.record), (one.reason, one.times, msgspec.json.encode(_last(one))))
-            for one, keys in known
-        ]
+        calls = [((keys.refusals, keys.record), (one.reason, one.times, _encode(one))) for one, keys in known]
         replies = await store.steps("charge_points/refusal_record", calls)
         others += [one for (one, _), [word] in zip(known, replies, strict=True) if word == b"unknown"]
     if others:
@@ -76,17 +67,9 @@ async def read(store: Store, tenant: str, charge_point: str) -> list[Refused]:
     found = []
     for name, value in fields.items():
         if name.startswith(_LAST):
-            reason, last = name.removeprefix(_LAST), msgspec.json.decode(value, type=_Last)
-            times = int(fields.get(_TIMES + reason, b"1"))
-            found.append(
-                Refused(
-                    reason=reason,
-                    times=times,
-                    last_ms=last.last_ms,
-                    address=last.address,
-                    detail=last.detail,
-                )
-            )
+            last = msgspec.json.decode(value, type=Refused)
+            times = int(fields.get(_TIMES + last.reason, b"1"))
+            found.append(msgspec.structs.replace(last, times=times))
     return sorted(found, key=lambda one: -one.last_ms)
 
 
@@ -101,17 +84,5 @@ async def forget(store: Store, tenant: str, charge_point: str) -> None:
     await store.execute("UNLINK", ChargePointKeys(tenant, charge_point).refusals)
 
 
-def _last(one: Refusals) -> _Last:
-    return _Last(one.last_ms, one.address, one.detail)
-
-
 def _encode(one: Refusals) -> bytes:
-    return msgspec.json.encode(
-        Refused(
-            reason=one.reason,
-            times=one.times,
-            last_ms=one.last_ms,
-            address=one.address,
-            detail=one.detail,
-        )
-    )
+    return msgspec.json.encode(msgspec.convert(one._asdict(), Refused))

@@ -160,10 +160,6 @@ async def set_floor(store: Store, keys: ChargePointKeys, floor: SecurityProfile)
     return await _change(store, keys, decide)
 
 
-async def set_name_check(store: Store, keys: ChargePointKeys, check: NameCheck) -> Outcome:
-    return await change_name_check(store, keys, lambda _: check)
-
-
 async def change_name_check(
     store: Store, keys: ChargePointKeys, change: Callable[[NameCheck], NameCheck]
 ) -> Outcome:

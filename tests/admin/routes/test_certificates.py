@@ -162,7 +162,7 @@ async def test_a_certificate_signing_request_is_shown_and_compared_with_the_cert
         assert await ask_to_sign(session, "nonsense") == "Rejected"
         assert await ask_to_sign(session, csr) == "Rejected"
         check = NameCheck(binding="serial_number", serial_number="Serial 7")
-        await security_state.set_name_check(api.store, session.lease.keys, check)
+        await security_state.change_name_check(api.store, session.lease.keys, lambda _: check)
         assert await ask_to_sign(session, csr) == "Accepted"
         shown = await ok(await api.client.get(f"{BASE}/certificate-request"))
         assert (shown["csr"], shown["subject"], shown["key"]) == (csr, "CN=Serial 7", "EC secp256r1")

@@ -91,7 +91,7 @@ async def test_a_request_for_another_name_is_rejected_and_the_event_says_what_wa
 ) -> None:
     await claimed(store, "a/1")
     check = security.NameCheck(binding="serial_number", serial_number="SN 1", common_name="name 2")
-    await security.set_name_check(store, KEYS, check)
+    await security.change_name_check(store, KEYS, lambda _: check)
     assert await ask(store, request(common_name="SN 9")) == "Rejected"
     assert await signing_requests.get(store, "acme", "CP-1") is None
     [data] = [data for kind, data in await events(store) if kind == "certificate_request.refused"]

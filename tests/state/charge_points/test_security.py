@@ -92,7 +92,7 @@ async def test_nothing_is_stored_for_a_charge_point_that_is_not_registered(store
     assert await security.expect_password(store, KEYS, NEW, "a", 1) == "gone"
     assert await security.record_proof(store, KEYS, Proof(profile=3), 1) == "gone"
     assert await security.add_certificate(store, KEYS, certificate) == "gone"
-    assert await security.set_name_check(store, KEYS, NameCheck(organisation=False)) == "gone"
+    assert await security.change_name_check(store, KEYS, lambda _: NameCheck(organisation=False)) == "gone"
     assert await store.execute("EXISTS", KEYS.security) == 0
 
 
@@ -366,8 +366,8 @@ def test_the_name_that_a_certificate_must_have_depends_on_the_binding() -> None:
 
 async def test_the_name_check_is_stored_and_read_again(registered: Store) -> None:
     check = NameCheck(binding="common_name", common_name="Hall ü 3", organisation=False)
-    assert await security.set_name_check(registered, KEYS, check) == "changed"
-    assert await security.set_name_check(registered, KEYS, check) == "unneeded"
+    assert await security.change_name_check(registered, KEYS, lambda _: check) == "changed"
+    assert await security.change_name_check(registered, KEYS, lambda _: check) == "unneeded"
     assert (await read(registered)).name_check == check
 
 
