@@ -34,7 +34,10 @@ class Malformed(NamedTuple):
     why: str
 
 
-def read(headers: Sequence[bytes]) -> Credentials | Malformed | None:
+type Authorization = Credentials | Malformed | None
+
+
+def read(headers: Sequence[bytes]) -> Authorization:
     """Read the values of the Authorization headers of a request. Return None if there are no values."""
     if not headers:
         return None

@@ -30,11 +30,12 @@ def examine(
     shown: Shown,
     security: Security,
     *,
+    authorization: basic.Authorization,
     user: str,
     registered: bool,
 ) -> Evidence:
     """Collect the evidence. `user` is the id as the path spells it, which must be the user name too."""
-    password, header = _read_password(upgrade, user)
+    password, header = _read_password(authorization, user)
     digest = passwords.find_match(node.pepper, keys.member, password or b"", security.digests)
     if password is not None and digest is None:
         header = Reason.WRONG_PASSWORD
@@ -52,8 +53,8 @@ def examine(
     )
 
 
-def _read_password(upgrade: Upgrade, user: str) -> tuple[bytes | None, Reason | None]:
-    match basic.read(upgrade.authorization):
+def _read_password(authorization: basic.Authorization, user: str) -> tuple[bytes | None, Reason | None]:
+    match authorization:
         case None:
             return None, None
         case basic.Malformed():

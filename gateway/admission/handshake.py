@@ -153,7 +153,17 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
         raise Refusal(Reason.STORE_AWAY) from None
     keys = ChargePointKeys(who.tenant, who.charge_point)
     known = None if record is None else keys
-    evidence = examine(node, upgrade, keys, shown, security, user=user, registered=record is not None)
+    authorization = basic.read(upgrade.authorization)
+    evidence = examine(
+        node,
+        upgrade,
+        keys,
+        shown,
+        security,
+        authorization=authorization,
+        user=user,
+        registered=record is not None,
+    )
     verdict = proof.judge(evidence)
     if isinstance(verdict, Denied):
         raise _deny(admission.attempts, peer, verdict, evidence, known)
@@ -167,19 +177,18 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
         verdict,
         security,
         evidence.certificate,
-        _note_secrets(upgrade, who.token, user),
+        _note_secrets(authorization, who.token, user),
         register=record is None,
         registration=verdict.tenant.registration,
     )
 
 
-def _note_secrets(upgrade: Upgrade, token: str, user: str) -> KnownSecrets:
+def _note_secrets(authorization: basic.Authorization, token: str, user: str) -> KnownSecrets:
     secrets = KnownSecrets()
     secrets.add_text(token.encode())
-    shown = basic.read(upgrade.authorization)
-    if isinstance(shown, basic.Credentials):
-        secrets.add_text(base64.b64encode(shown.joined).rstrip(b"="))
-        secrets.add(shown.password_of(user) or b"")
+    if isinstance(authorization, basic.Credentials):
+        secrets.add_text(base64.b64encode(authorization.joined).rstrip(b"="))
+        secrets.add(authorization.password_of(user) or b"")
     return secrets
 
 

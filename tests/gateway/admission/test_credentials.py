@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.admission import credentials
+from gateway.admission.basic import read
 from gateway.admission.proof import Evidence
 from gateway.admission.reasons import Reason
 from gateway.node import Node
@@ -43,7 +44,6 @@ def examined(
         store=SimpleNamespace(server_time_ms=lambda: 5),
     )
     upgrade = SimpleNamespace(
-        authorization=[header.partition(": ")[2].encode() for header in headers],
         tls=None if der is None else SimpleNamespace(peer_certificate=der, authorities=authorities),
         encrypted=encrypted,
     )
@@ -53,6 +53,7 @@ def examined(
         KEYS,
         Shown(tenant=None, token=None),
         security,
+        authorization=read([header.partition(": ")[2].encode() for header in headers]),
         user=user,
         registered=True,
     )
