@@ -28,6 +28,8 @@ class Inbox:
     def __init__(self, store: Store, incarnation: str) -> None:
         self.incarnation = incarnation
         self._store = store
+        self._read = "0"
+        """Id of the last message that was read."""
         self._waiting: dict[str, set[Wake]] = {}
 
     async def run(
@@ -69,18 +71,17 @@ class Inbox:
         while True:
             await trio.sleep(BEAT_S)
             try:
-                await nodes.beat(self._store, self.incarnation, node)
+                await nodes.beat(self._store, self.incarnation, node, self._read)
             except StateError as error:
                 _log.info("node.beat_failed", error=str(error))
             except Exception:  # noqa: BLE001  A heartbeat that fails must not end the process.
                 _log.exception("node.beat_failed")
 
     async def _listen(self) -> None:
-        after = "0"
         while True:
             try:
-                for entry, message in await inbox.read(self._store, self.incarnation, after, BLOCK_MS):
-                    after = entry
+                for entry, message in await inbox.read(self._store, self.incarnation, self._read, BLOCK_MS):
+                    self._read = entry
                     self._deliver(message)
             except StateError as error:
                 _log.info("inbox.read_failed", error=str(error))

@@ -1,8 +1,6 @@
 """The admin process (`csms admin`) with its inbox, the event feed, the API and the probes."""
 
-import os
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -25,7 +23,6 @@ from gateway.service.metrics import Reading
 from gateway.service.networks import read_networks
 from state.events.feed import Feed
 from state.nodes import nodes
-from state.nodes.nodes import NodeRecord
 from state.store import Store, open_store
 
 type Ready = Callable[[dict[str, int]], None]
@@ -60,7 +57,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
     with listen(listening.host, listening.port, unacknowledged_s=limits.unacknowledged_s) as listener:
         async with open_store(config.store) as store, trio.open_nursery() as nursery:
             inbox = Inbox(store, nodes.new_incarnation())
-            await nursery.start(inbox.run, _node(store))
+            await nursery.start(inbox.run, nodes.describe_process(store, "admin"))
             feed = Feed(store, nursery)
             signing = Signing(store, inbox.incarnation, authority, config.pki.charge_point_days)
             nursery.start_soon(run_signing, signing)
@@ -122,12 +119,6 @@ async def _until_signalled(config: AdminConfig, ready: Ready) -> None:
         await nursery.start(watch)
         await serve_admin(config, stop, announce)
         nursery.cancel_scope.cancel()
-
-
-def _node(store: Store) -> NodeRecord:
-    return NodeRecord(
-        kind="admin", host=socket.gethostname(), pid=os.getpid(), started_ms=store.server_time_ms()
-    )
 
 
 _STORE_HELP = "Figures of the store client. The label `of` names the figure. For instance, the figure with "

@@ -39,9 +39,11 @@ SLICE = 500
 """Number of certificates that are checked in a row before other tasks get their turn."""
 
 
-async def keep(node: Node, hub: Hub, me: nodes.NodeRecord, large_messages: LargeMessages) -> None:
-    """Run all periodic work until cancelled."""
-    liveness = Liveness(node, me)
+async def keep(
+    node: Node, hub: Hub, report: Callable[[], nodes.NodeRecord], large_messages: LargeMessages
+) -> None:
+    """Run all periodic work until cancelled. `report` returns the record of this node with its status."""
+    liveness = Liveness(node, report)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_every, BEAT_S, "beat", liveness.beat)
         nursery.start_soon(_every, BEAT_S, "nodes", liveness.observe)
@@ -98,15 +100,16 @@ class Liveness:
     gateways that are alive, in the same order on every node.
     """
 
-    def __init__(self, node: Node, me: nodes.NodeRecord) -> None:
+    def __init__(self, node: Node, report: Callable[[], nodes.NodeRecord]) -> None:
         self._node = node
-        self._me = me
+        self._report = report
         self._watch = Watch()
         self._beaten_at = -math.inf
         self.gateways: list[str] = [node.incarnation]
 
     async def beat(self) -> None:
-        await nodes.beat(self._node.store, self._node.incarnation, self._me)
+        node = self._node
+        await nodes.beat(node.store, node.incarnation, self._report(), node.inbox_read)
         self._beaten_at = trio.current_time()
 
     async def observe(self) -> None:

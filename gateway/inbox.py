@@ -28,11 +28,12 @@ _CLOSINGS = {DisconnectReason.OPERATOR: Close.DISCONNECTED, DisconnectReason.DEL
 
 async def read(node: Node, hub: Hub, takeovers: Takeovers) -> None:
     """Read and deliver messages until cancelled."""
-    after = "0"
     while True:
         try:
-            for message_id, message in await inbox.read(node.store, node.incarnation, after, BLOCK_MS):
-                after = message_id
+            for message_id, message in await inbox.read(
+                node.store, node.incarnation, node.inbox_read, BLOCK_MS
+            ):
+                node.inbox_read = message_id
                 deliver(node, hub, takeovers, message)
         except StateError:
             await trio.sleep(RETRY_S)

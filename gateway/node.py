@@ -50,6 +50,8 @@ class Node:
         self.revocations = revocations or Revocations()
         self.readoptions = trio.Semaphore(READOPTIONS)
         self.draining = False
+        self.inbox_read = "0"
+        """Id of the last message that was read from the inbox."""
         self._unfinished = 0
         self._finished = trio.Event()
         self._releases = trio.Semaphore(RELEASES)

@@ -4,10 +4,10 @@ import os
 import resource
 import signal
 import socket
-import time
 from functools import partial
 from typing import NamedTuple
 
+import msgspec
 import structlog
 import trio
 
@@ -128,10 +128,8 @@ async def _serve(node: Node, listeners: _Listeners, edge: TlsEdge, trusted: Netw
     )
     admission = Admission(node, hub, attempts, takeovers)
     registry = metrics.registry(node, hub, stats, handshakes, lag, edge=edge)
-    me = nodes.NodeRecord(
-        kind="gateway", host=socket.gethostname(), pid=os.getpid(), started_ms=time.time_ns() // 10**6
-    )
-    await nodes.beat(store, node.incarnation, me)
+    report = partial(_report, nodes.describe_process(store, "gateway"), node, hub, lag)
+    await nodes.beat(store, node.incarnation, report())
     await node.revocations.read_denied(store)
     async with trio.open_nursery() as probes:
         probes.start_soon(lag.watch)
@@ -145,7 +143,7 @@ async def _serve(node: Node, listeners: _Listeners, edge: TlsEdge, trusted: Netw
             )
         )
         async with trio.open_nursery() as upkeep:
-            upkeep.start_soon(housekeeping.keep, node, hub, me, large_messages)
+            upkeep.start_soon(housekeeping.keep, node, hub, report, large_messages)
             upkeep.start_soon(inbox.read, node, hub, takeovers)
             if listeners.wss or listeners.client_certificate:
                 upkeep.start_soon(edge.watch)
@@ -183,6 +181,13 @@ async def _serve(node: Node, listeners: _Listeners, edge: TlsEdge, trusted: Netw
             upkeep.cancel_scope.cancel()  # A heartbeat after `leave` would register the node again.
         await write_rest(node, deadline=deadline)
         probes.cancel_scope.cancel()
+
+
+def _report(me: nodes.NodeRecord, node: Node, hub: Hub, lag: LoopLag) -> nodes.NodeRecord:
+    """Return the record of this node with its present status."""
+    lag_ms = round(lag.quantiles()["p99"] * 1000, 1)
+    status = nodes.NodeStatus(sessions=len(hub), draining=node.draining, lag_ms=lag_ms)
+    return msgspec.structs.replace(me, status=status)
 
 
 def _limits(config: GatewayConfig) -> Limits:

@@ -13,6 +13,8 @@ from state.redis.checks import is_passing
 from state.redis.connection import Ask
 
 SCHEMA = 1
+FORMAT = 2
+"""The newest form of the store that this release can read."""
 _CREATE = """
 if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('HSET', KEYS[1], unpack(ARGV)) end
 return redis.status_reply('OK')

@@ -1,10 +1,12 @@
--- Prolong the inbox and the record of a node at its heartbeat.
--- KEYS node inbox | ARGV inbox_ms node_ms -> {'beaten'} | {'forgotten'}
--- If the inbox has expired, it is created again without messages. 'forgotten' means that the record of the
--- node is missing and must be stored again.
+-- Store the record of a node and prolong its inbox at its heartbeat.
+-- KEYS node inbox | ARGV inbox_ms node_ms record after -> {'beaten'}
+-- The first write is one that the server executes even if its memory is full, so the later writes may follow.
+-- An inbox that has expired is created again without messages. Its next message has an id after `after`, which
+-- is the last id that the node has read. The server's clock alone does not guarantee that.
 if redis.call('PEXPIRE', inbox, inbox_ms) == 0 then
-  redis.call('XADD', inbox, '*', 'm', '')
+  redis.call('XADD', inbox, after == '0' and '*' or after, 'm', '')
   redis.call('XTRIM', inbox, 'MAXLEN', 0)
   redis.call('PEXPIRE', inbox, inbox_ms)
 end
-return {redis.call('PEXPIRE', node, node_ms) == 1 and 'beaten' or 'forgotten'}
+redis.call('SET', node, record, 'PX', node_ms)
+return {'beaten'}

@@ -7,12 +7,15 @@ after that. Until then a node that was only paused may continue, take leases bac
 notice that it is dead again.
 """
 
+import os
 import secrets
+import socket
+from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 import msgspec
 
-from state import keys
+from state import keys, meta
 from state.replies import read_fields
 from state.store import Store
 
@@ -25,11 +28,31 @@ REAPING_MS = 15_000
 Kind = Literal["gateway", "admin"]
 
 
+class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node reports with each heartbeat.
+
+    `lag_ms` is how late the event loop ran a timer, as the 99th percentile of the last minute.
+    """
+
+    sessions: int = 0
+    draining: bool = False
+    lag_ms: float = 0.0
+
+
 class NodeRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A process, as it describes itself.
+
+    `version` is its release, and `format` is the newest form of the store that it can read. A release that
+    does not know the last three fields leaves them out.
+    """
+
     kind: Kind
     host: str
     pid: int
     started_ms: int
+    version: str = ""
+    format: int = 1
+    status: NodeStatus | None = None
 
 
 class NodeState(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,17 +74,35 @@ def new_incarnation() -> str:
     return secrets.token_hex(8)
 
 
-async def beat(store: Store, incarnation: str, node: NodeRecord) -> None:
-    """Register the node if the store does not know it, prolong its inbox and raise its counter.
-
-    A node calls this every 3 s.
-    """
-    [word] = await store.step(
-        "nodes/beat", (keys.node(incarnation), keys.inbox(incarnation)), (INBOX_MS, FORGOTTEN_MS)
+def describe_process(store: Store, kind: Kind) -> NodeRecord:
+    """Return the record of this process, without a status."""
+    try:
+        release = version("csms")
+    except PackageNotFoundError:
+        release = ""
+    return NodeRecord(
+        kind=kind,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        started_ms=store.server_time_ms(),
+        version=release,
+        format=meta.FORMAT,
     )
-    if word == b"forgotten":
-        await store.execute("SET", keys.node(incarnation), msgspec.json.encode(node), "PX", FORGOTTEN_MS)
-    await store.execute("HINCRBY", keys.NODES, incarnation, 1)
+
+
+async def beat(store: Store, incarnation: str, record: NodeRecord, after: str = "0") -> None:
+    """Store the record of the node, prolong its inbox and raise its counter.
+
+    A node calls this every 3 s, and also while the memory of the store is full. `after` is the id of the last
+    message that the node has read from its inbox, or "0". If the inbox has expired, the new inbox gives later
+    ids to its messages, even after the server's clock was set back.
+    """
+    await store.step(
+        "nodes/beat",
+        (keys.node(incarnation), keys.inbox(incarnation)),
+        (INBOX_MS, FORGOTTEN_MS, msgspec.json.encode(record), after),
+    )
+    await store.step("nodes/count", (keys.NODES,), (incarnation,))
 
 
 async def leave(store: Store, incarnation: str) -> None:

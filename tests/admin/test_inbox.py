@@ -1,5 +1,6 @@
 """The inbox of the admin process survives answers of the store that it did not expect."""
 
+import msgspec
 import pytest
 import trio
 from structlog.testing import capture_logs
@@ -36,4 +37,27 @@ async def test_an_unexpected_answer_of_the_store_ends_neither_the_inbox_nor_the_
             with own.listen_for("00.a") as wake:
                 assert await inbox.send(store, "a", inbox.CommandChanged("00.a"))
                 assert await wake.wait(60)
+            nursery.cancel_scope.cancel()
+
+
+async def test_the_inbox_is_read_on_after_it_expired_and_the_clock_of_the_server_went_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin_inbox, "BEAT_S", 0.05)
+    own = Inbox(store, "a")
+    in_an_hour = f"{store.server_time_ms() + 3_600_000}-0"
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(own.run, ME)
+            with own.listen_for("00.a") as wake:
+                text = msgspec.json.encode(inbox.CommandChanged("00.a"))
+                await store.execute("XADD", keys.inbox("a"), in_an_hour, "m", text)
+                assert await wake.wait(60)
+                await store.execute("UNLINK", keys.inbox("a"))
+
+                async def is_listening() -> bool:
+                    return await inbox.send(store, "a", inbox.CommandChanged("00.a"))
+
+                await until(is_listening)
+                assert await wake.wait(20)
             nursery.cancel_scope.cancel()

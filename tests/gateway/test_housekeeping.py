@@ -46,7 +46,9 @@ TURNS = int(PATIENCE_S // housekeeping.BEAT_S) + 2
 
 
 def liveness_of(store: Store, incarnation: str) -> Liveness:
-    return Liveness(cast("Node", SimpleNamespace(store=store, incarnation=incarnation)), ME)
+    return Liveness(
+        cast("Node", SimpleNamespace(store=store, incarnation=incarnation, inbox_read="0")), lambda: ME
+    )
 
 
 async def take_turns(liveness: Liveness, clock: MockClock, turns: int = TURNS) -> None:
@@ -213,11 +215,12 @@ async def test_a_node_sends_heartbeats_and_looks_at_the_other_nodes_while_it_rea
         node = SimpleNamespace(
             store=store,
             incarnation="a",
+            inbox_read="0",
             fault_counts=SimpleNamespace(write=trio.lowlevel.checkpoint),
             refusals=SimpleNamespace(write=trio.lowlevel.checkpoint),
             revocations=SimpleNamespace(read_denied=AsyncMock()),
         )
-        nursery.start_soon(housekeeping.keep, cast("Node", node), Hub(), ME, LargeMessages(1 << 20))
+        nursery.start_soon(housekeeping.keep, cast("Node", node), Hub(), lambda: ME, LargeMessages(1 << 20))
         for turn in range(100):
             if reaping.is_set() and turn >= 2 * TURNS:
                 break

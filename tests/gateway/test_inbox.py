@@ -9,11 +9,13 @@ import trio
 import trio.testing
 
 from gateway.admission.takeover import PREDECESSOR_S, Takeovers
+from gateway.housekeeping import Liveness
 from gateway.hub import Hub
-from gateway.inbox import deliver
+from gateway.inbox import deliver, read
 from gateway.node import Node
 from gateway.session.session import Session
 from gateway.websocket.close_codes import Close
+from state import keys
 from state.keys import ChargePointKeys
 from state.nodes import inbox
 from state.nodes.inbox import (
@@ -26,7 +28,10 @@ from state.nodes.inbox import (
     TokenRevoked,
 )
 from state.nodes.leases import Attachment, Claimed, Lease
+from state.nodes.nodes import NodeRecord
+from state.store import Store
 from state.tenants.tenants import SecurityProfile
+from tests.support.waiting import until
 
 KEYS = ChargePointKeys("t", "cp")
 
@@ -166,3 +171,23 @@ async def test_a_new_session_waits_for_the_previous_session_only_for_a_limited_t
     claimed = SimpleNamespace(previous_holder="z/1", previous_node="z")
     await Gateway().takeovers.end_predecessor(cast("Claimed", claimed))
     assert trio.current_time() - began == pytest.approx(PREDECESSOR_S)
+
+
+async def test_a_node_reads_its_inbox_on_after_it_expired_and_the_clock_of_the_server_went_back(
+    store: Store,
+) -> None:
+    gateway = Gateway()
+    node = cast("Node", SimpleNamespace(store=store, incarnation="a", inbox_read="0"))
+    liveness = Liveness(node, lambda: NodeRecord(kind="gateway", host="one", pid=1, started_ms=1))
+    in_an_hour = f"{store.server_time_ms() + 3_600_000}-0"
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            await liveness.beat()
+            nursery.start_soon(read, node, gateway.hub, gateway.takeovers)
+            await store.execute("XADD", keys.inbox("a"), in_an_hour, "m", "")
+            await until(lambda: node.inbox_read == in_an_hour)
+            await store.execute("UNLINK", keys.inbox("a"))
+            await liveness.beat()
+            assert await inbox.send(store, "a", inbox.CommandQueued(KEYS.member))
+            await until(lambda: gateway.done == ["a/1"])
+            nursery.cancel_scope.cancel()

@@ -100,6 +100,20 @@ async def test_an_inbox_message_wakes_the_reader_that_waits_for_it(store: Store)
     assert len(read) == 1
 
 
+async def test_messages_in_an_inbox_that_began_anew_are_read_although_the_clock_of_the_server_went_back(
+    store: Store,
+) -> None:
+    await nodes.beat(store, "a", GATEWAY)
+    in_an_hour = f"{store.server_time_ms() + 3_600_000}-7"
+    await store.execute("XADD", keys.inbox("a"), in_an_hour, "m", "")
+    [(read, _)] = await inbox.read(store, "a", "0", 1)
+    await store.execute("UNLINK", keys.inbox("a"))
+    await nodes.beat(store, "a", GATEWAY, read)
+    assert await inbox.read(store, "a", read, 1) == []
+    assert await inbox.send(store, "a", Evicted("a/1"))
+    assert [message for _, message in await inbox.read(store, "a", read, 1)] == [Evicted("a/1")]
+
+
 async def test_a_heartbeat_of_a_node_creates_the_inbox_of_the_node_again_if_the_inbox_expired(
     store: Store,
 ) -> None:

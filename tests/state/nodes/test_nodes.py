@@ -1,14 +1,20 @@
 """Registration and heartbeat of nodes."""
 
+import os
 from functools import partial
+from importlib.metadata import version
 
+import msgspec
+import pytest
 import trio
 
-from state import keys
+from state import keys, meta
+from state.errors import StoreUnavailable
 from state.nodes import inbox, leases, nodes
-from state.nodes.nodes import NodeRecord
+from state.nodes.nodes import NodeRecord, NodeStatus
 from state.store import Store, StoreConfig, open_store
 from tests.support.leases import claimed
+from tests.support.valkey_server import ValkeyServer
 from tests.support.waiting import until
 
 GATEWAY = NodeRecord(kind="gateway", host="one", pid=11, started_ms=1)
@@ -45,6 +51,47 @@ async def test_a_heartbeat_registers_a_node_again_after_the_store_was_wiped(stor
     [found] = await nodes.list_nodes(store)
     assert (found.counter, found.node) == (1, GATEWAY)
     assert 0 < await store.execute("PTTL", keys.node("a")) <= nodes.FORGOTTEN_MS
+
+
+async def test_each_heartbeat_stores_what_the_node_reports_at_that_time(store: Store) -> None:
+    await nodes.beat(store, "a", GATEWAY)
+    status = NodeStatus(sessions=3, draining=True, lag_ms=1.5)
+    now = msgspec.structs.replace(GATEWAY, status=status)
+    await nodes.beat(store, "a", now)
+    [found] = await nodes.list_nodes(store)
+    assert (found.counter, found.node) == (2, now)
+
+
+async def test_a_node_record_of_the_release_before_is_read_without_version_and_status(store: Store) -> None:
+    text = b'{"kind":"gateway","host":"one","pid":11,"started_ms":1}'
+    await nodes.beat(store, "a", GATEWAY)
+    await store.execute("SET", keys.node("a"), text)
+    [found] = await nodes.list_nodes(store)
+    assert found.node == NodeRecord(kind="gateway", host="one", pid=11, started_ms=1)
+    assert (found.node.version, found.node.format, found.node.status) == ("", 1, None)
+
+
+async def test_a_process_describes_itself_with_its_release_and_the_form_of_the_store_that_it_reads(
+    store: Store,
+) -> None:
+    me = nodes.describe_process(store, "admin")
+    assert (me.kind, me.pid, me.version, me.format) == ("admin", os.getpid(), version("csms"), meta.FORMAT)
+
+
+async def test_a_node_sends_heartbeats_while_the_memory_of_the_store_is_full(
+    private_valkey: ValkeyServer,
+) -> None:
+    async with open_store(StoreConfig(url=private_valkey.url)) as store:
+        await nodes.beat(store, "a", GATEWAY)
+        await store.execute("CONFIG", "SET", "maxmemory", 1)
+        with pytest.raises(StoreUnavailable, match="OOM"):
+            await store.execute("SET", "other", "1")
+        await store.execute("UNLINK", keys.inbox("a"))
+        await nodes.beat(store, "a", GATEWAY)
+        await nodes.beat(store, "b", GATEWAY)
+        counters = {one.incarnation: one.counter for one in await nodes.list_nodes(store)}
+        assert counters == {"a": 2, "b": 1}
+        assert await store.execute("EXISTS", keys.inbox("a"), keys.inbox("b")) == 2
 
 
 async def test_a_node_whose_kind_is_not_known_gets_broadcast_messages(store: Store) -> None:
