@@ -116,9 +116,13 @@ class Store:
             address=url.parse(config.url),
             durability=config.durability,
             timeout_s=config.timeout_s,
-            prepare=_prepare,
+            prepare=self._prepare,
         )
         self.available = False
+        self.packs = False
+        """Whether the stored form is new enough for packed values. It is read again every 10 s."""
+        self.refuses: str | None = None
+        """The error code with which the store refuses writes now, such as OOM. It is None if writes work."""
         self._lost_at: float | None = None
         self._config = config
         self._lanes = [self._lane(target) for _ in range(config.connections)]
@@ -302,6 +306,8 @@ class Store:
 
         try:
             server = await checks.check(ask, self._config.durability)
+            if lane is self._listing:
+                self._note_meta(await meta.check(ask))
         except StoreUnavailable:
             return  # If the server does not answer, the lane itself reconnects.
         except StoreRefused as error:
@@ -309,6 +315,18 @@ class Store:
             return
         if lane is self._listing:
             self._clock_offset_ms = server.clock_offset_ms
+
+    async def _prepare(self, ask: Ask) -> None:
+        self._note_meta(await meta.check(ask))
+        for reply in await ask([("SCRIPT", "LOAD", script.source) for script in SCRIPTS.values()]):
+            if isinstance(reply, ResponseError):
+                raise StoreRefused(
+                    f"the store refused to load our scripts ({reply}); allow this user the command SCRIPT"
+                    " LOAD"
+                )
+
+    def _note_meta(self, found: meta.Meta) -> None:
+        self.packs = found.readable_from >= meta.PACKED_FORMAT
 
     async def _ask_many(self, packed: Sequence[bytes]) -> list[Any]:
         """Run commands, already encoded in RESP, on the connection that reads whole lists for operators.
@@ -366,15 +384,6 @@ async def _wait_open(store: Store, wait_s: float) -> None:
             await store.wait_changed()
         return
     raise store.trouble() or StoreUnavailable("the store disconnected again before it was ready")
-
-
-async def _prepare(ask: Ask) -> None:
-    await meta.check(ask)
-    for reply in await ask([("SCRIPT", "LOAD", script.source) for script in SCRIPTS.values()]):
-        if isinstance(reply, ResponseError):
-            raise StoreRefused(
-                f"the store refused to load our scripts ({reply}); allow this user the command SCRIPT LOAD"
-            )
 
 
 def _evalsha(script: Script, keys: Sequence[str], args: Sequence[Arg]) -> bytes:
