@@ -22,8 +22,10 @@ class CannotListen(OSError):  # noqa: N818  says what happened
     """The API cannot listen. The text of the error is one line that says what to change."""
 
 
-def listen(host: str, port: int, *, unacknowledged_s: float) -> socket.socket:
-    """Listen, and cut off a client that acknowledges nothing for `unacknowledged_s`. Raises CannotListen.
+def bind(host: str, port: int, *, unacknowledged_s: float) -> socket.socket:
+    """Reserve the port of the API, and return a socket that does not listen yet. Raises CannotListen.
+
+    A client that acknowledges nothing for `unacknowledged_s` will be cut off.
 
     Accepted sockets inherit the limit. Hypercorn shields its sends from cancellation, so without the limit
     one stalled client would keep the process alive.
@@ -40,12 +42,27 @@ def listen(host: str, port: int, *, unacknowledged_s: float) -> socket.socket:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(unacknowledged_s * 1000))
         listener.bind(address)
-        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        hint = "; choose another port with listen.port" if error.errno == errno.EADDRINUSE else ""
-        raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}{hint}") from None
+        raise _describe(error, host, port) from None
     return listener
+
+
+def begin_listening(listener: socket.socket) -> None:
+    """Accept connections from now on. Raises CannotListen.
+
+    Until then a client gets no connection, because a process that waits for its store cannot answer.
+    """
+    try:
+        listener.listen(BACKLOG)
+    except OSError as error:
+        host, port, *_ = listener.getsockname()
+        raise _describe(error, host, port) from None
+
+
+def _describe(error: OSError, host: str, port: int) -> CannotListen:
+    hint = "; choose another port with listen.port" if error.errno == errno.EADDRINUSE else ""
+    return CannotListen(f"cannot listen on {host}:{port}: {error.strerror}{hint}")
 
 
 async def serve_app(

@@ -9,7 +9,7 @@ import trio
 
 from admin.app import create_app
 from admin.config import AdminConfig
-from admin.hypercorn import listen, serve_app
+from admin.hypercorn import begin_listening, bind, serve_app
 from admin.inbox import Inbox
 from admin.pki.authority import ends_of
 from admin.pki.authority import load as load_authority
@@ -23,7 +23,8 @@ from gateway.service.metrics import Reading
 from gateway.service.networks import read_networks
 from state.events.feed import Feed
 from state.nodes import nodes
-from state.store import Store, open_store
+from state.patience import wait_for
+from state.store import Store, start_store
 
 type Ready = Callable[[dict[str, int]], None]
 
@@ -33,7 +34,8 @@ _log = structlog.get_logger("csms.admin")
 def run(config: AdminConfig, ready: Ready) -> None:
     """Serve until SIGTERM or SIGINT. Call `ready` once, with the ports `admin` and `health`.
 
-    Raises StoreUnavailable, StoreRefused, ConfigError and OSError. The text of each error is one clear line.
+    While the store is away, the start waits: the process is alive but not ready, and does not listen for
+    requests. Raises StoreRefused, ConfigError and OSError. The text of each error is one clear line.
     """
     logs.configure(config.logs.level, config.logs.format)
 
@@ -54,15 +56,12 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
         per_address=config.security.failures_per_minute_and_address,
         per_name=config.security.failures_per_minute_and_key,
     )
-    with listen(listening.host, listening.port, unacknowledged_s=limits.unacknowledged_s) as listener:
-        async with open_store(config.store) as store, trio.open_nursery() as nursery:
-            inbox = Inbox(store, nodes.new_incarnation())
-            await nursery.start(inbox.run, nodes.describe_process(store, "admin"))
-            feed = Feed(store, nursery)
+    with bind(listening.host, listening.port, unacknowledged_s=limits.unacknowledged_s) as listener:
+        async with start_store(config.store) as store, trio.open_nursery() as nursery:
+            serving = False
+            inbox, feed = Inbox(store, nodes.new_incarnation()), Feed(store, nursery)
             signing = Signing(store, inbox.incarnation, authority, config.pki.charge_point_days)
-            nursery.start_soon(run_signing, signing)
             expiry = Expiry(store)
-            nursery.start_soon(expiry.run)
             services = Services(
                 store,
                 pepper,
@@ -83,13 +82,21 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
                 health.serve_health,
                 listening.health_host,
                 listening.health_port,
-                # The process stays ready without a store, because requests then get a 503 with the reason.
-                ready=lambda: not stop.is_set(),
+                # A process that was ready stays ready if the store goes away, because requests then get a
+                # 503 with the reason.
+                ready=lambda: serving and not stop.is_set(),
+                trouble=store.describe_trouble,
                 registry=registry,
             )
             health_port = await nursery.start(probes)
-            async with trio.open_nursery() as serving:
-                await serving.start(serve_app, app, listener, limits, stop)
+            await wait_for(store)
+            await nursery.start(inbox.run, nodes.describe_process(store, "admin"))
+            nursery.start_soon(run_signing, signing)
+            nursery.start_soon(expiry.run)
+            begin_listening(listener)
+            async with trio.open_nursery() as requests:
+                await requests.start(serve_app, app, listener, limits, stop)
+                serving = True
                 ports = {"admin": listener.getsockname()[1], "health": health_port}
                 _log.info("admin.started", host=listening.host, **ports)
                 ready(ports)

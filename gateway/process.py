@@ -34,7 +34,8 @@ from gateway.websocket.refusals import Refused
 from gateway.websocket.server import serve
 from gateway.websocket.stats import Stats
 from state.nodes import nodes
-from state.store import open_store
+from state.patience import until_stored, wait_for
+from state.store import start_store
 
 log = structlog.get_logger()
 
@@ -42,8 +43,9 @@ log = structlog.get_logger()
 async def run(config: GatewayConfig) -> None:
     """Serve until SIGTERM or SIGINT, then drain. A signal during the start ends the start.
 
-    Raises ConfigError, OSError, StoreUnavailable or StoreRefused, alone or in an ExceptionGroup, but only
-    while the process starts.
+    While the store is away, the start waits: the process is alive but not ready, and does not listen for
+    charge points. Raises ConfigError, OSError or StoreRefused, alone or in an ExceptionGroup, but only while
+    the process starts.
     """
     async with trio.open_nursery() as nursery:
         stop = _Stop(nursery.cancel_scope)
@@ -95,7 +97,7 @@ async def _start(config: GatewayConfig, stop: _Stop) -> None:
     listeners = _Listeners(*(_open(listen.host, port) for port in _ports_of(listen)))
     if listeners.wss or listeners.client_certificate:
         edge.load()
-    async with open_store(config.store) as store, trio.open_nursery() as background:
+    async with start_store(config.store) as store, trio.open_nursery() as background:
         node = Node(config, store, config.security.pepper.encode(), background, revocations)
         await _serve(node, listeners, edge, trusted, stop)
         background.cancel_scope.cancel()
@@ -128,9 +130,7 @@ async def _serve(node: Node, listeners: _Listeners, edge: TlsEdge, trusted: Netw
     )
     admission = Admission(node, hub, attempts, takeovers)
     registry = metrics.registry(node, hub, stats, handshakes, lag, edge=edge)
-    report = partial(_report, nodes.describe_process(store, "gateway"), node, hub, lag)
-    await nodes.beat(store, node.incarnation, report())
-    await node.revocations.read_denied(store)
+    serving = False
     async with trio.open_nursery() as probes:
         probes.start_soon(lag.watch)
         health_port = await probes.start(
@@ -138,10 +138,15 @@ async def _serve(node: Node, listeners: _Listeners, edge: TlsEdge, trusted: Netw
                 serve_health,
                 config.listen.health_host,
                 config.listen.health_port,
-                ready=lambda: not node.draining,
+                ready=lambda: serving and not node.draining,
+                trouble=store.describe_trouble,
                 registry=registry,
             )
         )
+        await wait_for(store)
+        report = partial(_report, nodes.describe_process(store, "gateway"), node, hub, lag)
+        await until_stored(nodes.beat, store, node.incarnation, report())
+        await until_stored(node.revocations.read_denied, store)
         async with trio.open_nursery() as upkeep:
             upkeep.start_soon(housekeeping.keep, node, hub, report, large_messages)
             upkeep.start_soon(inbox.read, node, hub, takeovers)
@@ -168,6 +173,7 @@ async def _serve(node: Node, listeners: _Listeners, edge: TlsEdge, trusted: Netw
                     if sockets
                 ]
                 collector.settle()
+                serving = True
                 stop.started()
                 ports = _ports(listeners, health_port)
                 log.info("gateway.started", **ports)

@@ -74,15 +74,6 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
             "After this time, the command fails as if the store were away.",
         ),
     ] = 5.0
-    start_wait_s: Annotated[
-        float,
-        Meta(
-            ge=0.1,
-            le=86_400,
-            description="Time that a process waits for the server when the process starts. After this time, "
-            "the process ends. A server with much data takes minutes to load it.",
-        ),
-    ] = 10.0
     max_commands: Annotated[
         int,
         Meta(
@@ -251,6 +242,20 @@ class Store:
         troubles = [lane.trouble for lane in self._all_lanes() if lane.trouble is not None]
         return next((t for t in troubles if isinstance(t, StoreRefused)), troubles[0] if troubles else None)
 
+    def describe_trouble(self) -> str | None:
+        """Return in words why the store cannot be used now, or None if it can."""
+        if not self.available:
+            return str(self.trouble() or "the store is not ready yet")
+        return self.refuses and f"the store refuses writes ({self.refuses})"
+
+    async def wait_opened(self) -> None:
+        """Wait until the store is available. Raises StoreRefused as soon as the store is refused."""
+        while not self.available:
+            if isinstance(trouble := self.trouble(), StoreRefused):
+                raise trouble
+            await self.wait_changed()
+        await trio.lowlevel.checkpoint()
+
     async def wait_changed(self) -> None:
         await self._changed.wait()
 
@@ -355,11 +360,10 @@ class Store:
 
 
 @asynccontextmanager
-async def open_store(config: StoreConfig, *, wait_s: float | None = None) -> AsyncIterator[Store]:
-    """Connect, check the server's settings and load the scripts.
+async def start_store(config: StoreConfig) -> AsyncIterator[Store]:
+    """Yield a store that connects in the background until it succeeds.
 
-    Raises StoreUnavailable if that takes longer than `wait_s`, which is `config.start_wait_s` by default, and
-    StoreRefused at once for wrong settings.
+    Raises StoreRefused at once for a wrong configuration.
     """
     store = Store(config)
     failure: Exception | None = None
@@ -367,7 +371,6 @@ async def open_store(config: StoreConfig, *, wait_s: float | None = None) -> Asy
         nursery.start_soon(store.run)
         # The error is raised outside the nursery, which would wrap it in an ExceptionGroup.
         try:
-            await _wait_open(store, config.start_wait_s if wait_s is None else wait_s)
             yield store
         except Exception as error:  # noqa: BLE001  Raised below.
             failure = error
@@ -376,14 +379,18 @@ async def open_store(config: StoreConfig, *, wait_s: float | None = None) -> Asy
         raise failure
 
 
-async def _wait_open(store: Store, wait_s: float) -> None:
-    with trio.move_on_after(wait_s):
-        while not store.available:
-            if isinstance(trouble := store.trouble(), StoreRefused):
-                raise trouble
-            await store.wait_changed()
-        return
-    raise store.trouble() or StoreUnavailable("the store disconnected again before it was ready")
+@asynccontextmanager
+async def open_store(config: StoreConfig, *, wait_s: float = 10.0) -> AsyncIterator[Store]:
+    """Connect, check the server's settings and load the scripts, for a command that a person waits for.
+
+    Raises StoreUnavailable if that takes longer than `wait_s`, and StoreRefused at once for wrong settings.
+    """
+    async with start_store(config) as store:
+        with trio.move_on_after(wait_s) as waiting:
+            await store.wait_opened()
+        if waiting.cancelled_caught:
+            raise store.trouble() or StoreUnavailable("the store disconnected again before it was ready")
+        yield store
 
 
 def _evalsha(script: Script, keys: Sequence[str], args: Sequence[Arg]) -> bytes:

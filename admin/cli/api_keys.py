@@ -27,8 +27,6 @@ of `csms admin` and needs `store.url` and the pepper.
 """,
 )
 
-_STORE_WAIT_S = 10.0
-
 type Config = Annotated[
     Path | None, Parameter(help="TOML file of csms admin. CSMS__SECTION__KEY variables override the file.")
 ]
@@ -97,8 +95,7 @@ def _with_store(config: Path | None, command: str, work: Callable[[Store, bytes]
     from admin.config import AdminConfig  # noqa: PLC0415  as in csms.py
 
     async def run(store_config: StoreConfig, pepper: bytes) -> None:
-        # A person waits, so not for `start_wait_s`.
-        async with open_store(store_config, wait_s=_STORE_WAIT_S) as store:
+        async with open_store(store_config) as store:
             await work(store, pepper)
 
     with report_failures(f"csms api-key {command}"):

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-_BODY_BYTES_MAX = 100
+_BODY_BYTES_MAX = 1000
 
 app = App(name="csms")
 """The command line with this command alone."""
@@ -38,8 +38,8 @@ def health(
     """Say whether a gateway or admin process on this machine is ready, as exit code 0 or 1.
 
     The command asks `/readyz` on the port for probes, and prints one line. The command is meant for the
-    health check of a container. A process that is starting or stopping is not ready. A process whose store is
-    away stays ready, because a restart would not help.
+    health check of a container. A process that is starting or stopping is not ready. A process that starts
+    waits for its store. A process whose store goes away later stays ready, because a restart would not help.
 
     Parameters
     ----------
@@ -111,7 +111,8 @@ def _ask(host: str, port: int, path: str, timeout: float) -> str:
         signal.setitimer(signal.ITIMER_REAL, 0)
         connection.close()
     if response.status == http.client.SERVICE_UNAVAILABLE:
-        raise _Unhealthy(f"the process at {place} is not ready: it is starting or stopping")
+        why = " ".join(body.split()).partition("not ready: ")[2] or "it is starting or stopping"
+        raise _Unhealthy(f"the process at {place} is not ready: {why}")
     if response.status != http.client.OK:
         raise _Unhealthy(f"{place} answered {path} with {response.status}; it is not a port for probes")
     return " ".join(body.split())

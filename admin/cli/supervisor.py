@@ -28,15 +28,13 @@ class ChildFailed(Exception):  # noqa: N818  it is a sentence for a person
 class Program(msgspec.Struct, frozen=True, kw_only=True):
     """A program to run.
 
-    The program must become ready within `ready_s` seconds. If it has not ended `stop_s` seconds after
-    SIGTERM, it gets SIGKILL.
+    If the program has not ended `stop_s` seconds after SIGTERM, it gets SIGKILL.
     """
 
     name: str
     argv: Sequence[str]
     env: Mapping[str, str]
     stop_s: float = 5.0
-    ready_s: float = 30.0
 
 
 class Child:
@@ -51,7 +49,6 @@ class Child:
         self.pid: int | None = None
         self.restarts = 0
         self.words = ChildOutput(program.name, stderr)
-        self._late = ""
         self._running = trio.CancelScope()
         self._gone = trio.Event()
 
@@ -71,16 +68,14 @@ class Child:
                     begun = trio.current_time()
                     status, was_ready = await self._run_once(task_status)
                     if not was_ready and self.restarts == 0:
-                        raise ChildFailed(
-                            f"{self.program.name} did not start: {self._late or self.words.reason(status)}"
-                        )
+                        raise ChildFailed(f"{self.program.name} did not start: {self.words.reason(status)}")
                     lived_s = trio.current_time() - begun
                     pause = 0.0 if lived_s >= _LIVED_S else pause
                     self.restarts += 1
                     _log.error(
                         "child.ended",
                         child=self.program.name,
-                        status=self._late or child_process.describe(status),
+                        status=child_process.describe(status),
                         lived_s=round(lived_s, 1),
                         again_in_s=pause,
                         last_words=self.words.lines() if status >= 0 else [],
@@ -99,7 +94,6 @@ class Child:
         await self._gone.wait()
 
     async def _run_once(self, task_status: trio.TaskStatus[dict[str, Any]]) -> tuple[int, bool]:
-        self._late = ""
         ready_out, ready_in = os.pipe()
         words_out, words_in = os.pipe()
         try:
@@ -122,13 +116,8 @@ class Child:
 
         async def await_ready(pipe: trio.lowlevel.FdStream) -> None:
             nonlocal was_ready
-            addresses = None
-            with trio.move_on_after(self.program.ready_s):
-                addresses = await _read_ready_line(pipe)
-            if addresses is None:
-                self._late = f"it was not ready within {self.program.ready_s:g} s and was killed"
-                process.kill()
-                return
+            # There is no limit on this wait, because the child may wait for its store.
+            addresses = await _read_ready_line(pipe)
             was_ready = True
             if self.restarts == 0:
                 task_status.started(addresses)
@@ -155,16 +144,11 @@ class Child:
         return process.returncode, was_ready
 
 
-async def _read_ready_line(pipe: trio.lowlevel.FdStream) -> dict[str, Any] | None:
+async def _read_ready_line(pipe: trio.lowlevel.FdStream) -> dict[str, Any]:
     line = b""
     while b"\n" not in line and len(line) <= _READY_BYTES_MAX:
         part = await pipe.receive_some(4096)
         if not part:
-            # The child closed the pipe without a line. Either the child is ending, or the timeout `ready_s`
-            # will end it.
-            await trio.sleep_forever()
+            await trio.sleep_forever()  # The child is ending.
         line += part
-    try:
-        return msgspec.json.decode(line.partition(b"\n")[0], type=dict[str, Any])
-    except msgspec.DecodeError:
-        return None
+    return msgspec.json.decode(line.partition(b"\n")[0], type=dict[str, Any])

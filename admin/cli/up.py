@@ -17,12 +17,11 @@ from admin.cli.development_ca import DevelopmentCa, ensure_development_ca
 from admin.cli.stopping import Shutdown, bound_shutdown
 from admin.cli.supervisor import Child
 from state.embedded.embedded import run_embedded
-from state.store import StoreConfig, open_store
+from state.patience import until_stored, wait_for
+from state.store import StoreConfig, start_store
 
 # All processes have this number of seconds after the drain window to end. Then they are killed.
 _STOP_S = 19.5
-# Seconds to wait for the store. The time is short, because a person waits and may have mistyped the URL.
-_STORE_WAIT_S = 3.0
 
 
 class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,8 +37,9 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
 async def up(options: UpOptions, stderr: TextIO) -> None:
     """Run until SIGTERM or SIGINT, then stop all processes within `drain_s` + 20 seconds.
 
-    Must run in the main thread. Raises DataDirUnusable, PortOccupied, ChildFailed, StoreUnavailable and
-    StoreRefused, alone or in an ExceptionGroup. The text of each error is one clear line.
+    While the store is away, the start waits. Must run in the main thread. Raises DataDirUnusable,
+    PortOccupied, ChildFailed and StoreRefused, alone or in an ExceptionGroup. The text of each error is one
+    clear line.
     """
     with (
         data_dir.open_data_dir(options.data_dir) as directory,
@@ -58,8 +58,9 @@ async def up(options: UpOptions, stderr: TextIO) -> None:
         async with bound_shutdown(options.drain_s + _STOP_S) as stop, _store(options, directory) as url:
             demo = None
             with stop.new_scope():
-                async with open_store(StoreConfig(url=url), wait_s=_STORE_WAIT_S) as store:
-                    demo = await ensure_demo(store, pepper, directory)
+                async with start_store(StoreConfig(url=url)) as store:
+                    await wait_for(store)
+                    demo = await until_stored(ensure_demo, store, pepper, directory)
             if demo is not None:
                 gateways, admin = programs(site, url)
                 await _run(

@@ -20,13 +20,15 @@ async def serve_health(
     port: int,
     *,
     ready: Callable[[], bool],
+    trouble: Callable[[], str | None],
     registry: CollectorRegistry,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until cancelled. Report the chosen port to `task_status`. Raises OSError.
 
     An answer of /livez only means that the event loop runs, because a process must not be killed while the
-    store is absent. At most 32 connections are open at once, for at most 5 s each.
+    store is absent. While the process is not ready, the body of /readyz has the sentence of `trouble`, if
+    any. At most 32 connections are open at once, for at most 5 s each.
     """
     try:
         listeners = await trio.open_tcp_listeners(port, host=host, backlog=_CONNECTIONS_MAX)
@@ -36,7 +38,7 @@ async def serve_health(
         # `from None` and a single argument: only this text is shown, without the error number.
         raise OSError(f"cannot listen for probes on {host}:{port}: {reason}{hint}") from None
     room = trio.Semaphore(_CONNECTIONS_MAX)
-    handler = partial(_serve_probe, room=room, ready=ready, registry=registry)
+    handler = partial(_serve_probe, room=room, ready=ready, trouble=trouble, registry=registry)
     async with trio.open_nursery() as nursery:
         await nursery.start(trio.serve_listeners, handler, listeners)
         task_status.started(listeners[0].socket.getsockname()[1])
@@ -47,6 +49,7 @@ async def _serve_probe(
     *,
     room: trio.Semaphore,
     ready: Callable[[], bool],
+    trouble: Callable[[], str | None],
     registry: CollectorRegistry,
 ) -> None:
     try:
@@ -59,7 +62,7 @@ async def _serve_probe(
             async with stream:
                 head = await _read_head(stream)
                 if head is not None:
-                    await stream.send_all(_answer(head, ready, registry))
+                    await stream.send_all(_answer(head, ready, trouble, registry))
                     await stream.send_eof()
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         pass  # The client left.
@@ -82,7 +85,12 @@ async def _read_head(stream: trio.SocketStream) -> bytes | None:
     return head
 
 
-def _answer(head: bytes, ready: Callable[[], bool], registry: CollectorRegistry) -> bytes:
+def _answer(
+    head: bytes,
+    ready: Callable[[], bool],
+    trouble: Callable[[], str | None],
+    registry: CollectorRegistry,
+) -> bytes:
     method, _, rest = head.partition(b" ")
     path = rest.partition(b" ")[0].partition(b"?")[0]
     body = b""
@@ -92,7 +100,7 @@ def _answer(head: bytes, ready: Callable[[], bool], registry: CollectorRegistry)
     elif path == b"/livez":
         status, body = "200 OK", b"ok\n"
     elif path == b"/readyz":
-        status, body = ("200 OK", b"ok\n") if ready() else ("503 Service Unavailable", b"not ready\n")
+        status, body = ("200 OK", b"ok\n") if ready() else ("503 Service Unavailable", _not_ready(trouble()))
     elif path == b"/metrics":
         status, body, kind = "200 OK", generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
     else:
@@ -107,3 +115,7 @@ def _answer(head: bytes, ready: Callable[[], bool], registry: CollectorRegistry)
         "",
     ]
     return "\r\n".join(lines).encode() + (b"" if method == b"HEAD" else body)
+
+
+def _not_ready(trouble: str | None) -> bytes:
+    return b"not ready\n" if trouble is None else f"not ready: {trouble}\n".encode()

@@ -19,6 +19,7 @@ from gateway.websocket.close_codes import Close
 from gateway.websocket.handshakes import Handshake, Handshakes
 from gateway.websocket.http_upgrade import BadUpgrade, Upgrade, build_answer, receive_upgrade
 from gateway.websocket.limits import Limits
+from gateway.websocket.listeners import begin_listening
 from gateway.websocket.proxy_protocol import HEADER_MAX, BadHeader, Header, may_begin, parse
 from gateway.websocket.refusals import OnRefused, Refused, explain
 from gateway.websocket.socket_stream import SocketStream
@@ -294,7 +295,7 @@ async def serve(
     trusts_proxy: Callable[[str], bool] | None = None,
     task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run `handle` for every charge point that asks for a websocket.
+    """Begin to listen, and run `handle` for every charge point that asks for a websocket. Raises OSError.
 
     When `handle` returns, the connection ends.
 
@@ -306,6 +307,8 @@ async def serve(
     after `stop_accepting`, when the last connection has ended. If `serve` is cancelled, all connections end.
     """
     readiness.get()  # Open the epoll descriptor now, while descriptors are left.
+    for sock in sockets:
+        begin_listening(sock)
     if handshakes is None:  # An empty Handshakes is false, so `or` would replace it.
         handshakes = Handshakes()
     server = Server(

@@ -10,7 +10,7 @@ import trio
 
 from admin.app import create_app
 from admin.config import AdminLimits
-from admin.hypercorn import listen, serve_app
+from admin.hypercorn import begin_listening, bind, serve_app
 from admin.inbox import Inbox
 from admin.pki.authority import Authority
 from admin.pki.signing import Signing
@@ -69,7 +69,8 @@ async def serving(
 ) -> AsyncIterator[Api]:
     limits = limits or AdminLimits()
     stop = trio.Event()
-    with listen("127.0.0.1", 0, unacknowledged_s=5) as listener:
+    with bind("127.0.0.1", 0, unacknowledged_s=5) as listener:
+        begin_listening(listener)
         async with trio.open_nursery() as nursery:
             inbox = Inbox(store, nodes.new_incarnation())
             node = NodeRecord(kind="admin", host="test", pid=1, started_ms=store.server_time_ms())

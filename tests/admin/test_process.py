@@ -2,7 +2,6 @@
 
 import socket
 from contextlib import AsyncExitStack
-from functools import partial
 
 import httpx
 import msgspec
@@ -10,7 +9,7 @@ import pytest
 import trio
 
 from admin.config import AdminConfig, AdminLimits, AdminListen, AdminSecurity
-from admin.hypercorn import CannotListen, listen
+from admin.hypercorn import CannotListen, begin_listening, bind
 from admin.process import serve_admin
 from state import keys
 from state.errors import StoreUnavailable
@@ -185,10 +184,12 @@ async def find_blocked(store: Store) -> bool:
 
 
 def test_the_admin_process_reports_an_occupied_port_in_one_line() -> None:
-    with (
-        listen("127.0.0.1", 0, unacknowledged_s=5) as first,
-        pytest.raises(
-            CannotListen, match=r"^cannot listen on 127\.0\.0\.1:\d+: Address already in use; choose"
-        ),
-    ):
-        partial(listen, "127.0.0.1", first.getsockname()[1])(unacknowledged_s=5)
+    with bind("127.0.0.1", 0, unacknowledged_s=5) as first:
+        port = first.getsockname()[1]
+        with bind("127.0.0.1", port, unacknowledged_s=5) as second:
+            begin_listening(first)
+            occupied = rf"^cannot listen on 127\.0\.0\.1:{port}: Address already in use; choose"
+            with pytest.raises(CannotListen, match=occupied):
+                begin_listening(second)
+            with pytest.raises(CannotListen, match=occupied):
+                bind("127.0.0.1", port, unacknowledged_s=5)

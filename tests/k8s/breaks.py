@@ -330,17 +330,20 @@ def _in_the_process() -> list[Break]:
               "Deployment admin: container admin: readinessProbe asks port healthz, which the container "
               "does not have; it must be one of 8080, 9181, api, health",
               ("probes_ask_the_health_port",)),
-        Break("a start has no time for a store that loads", "base", GATEWAY,
-              (*BOX, "startupProbe", "failureThreshold"), 30,
-              "a_start_may_wait_for_the_store",
-              "Deployment gateway: container gateway: startupProbe gives 60 s; it must be 300 s or more, "
-              "because a large store loads its file for minutes",
-              ("startup_probes_outlast_the_wait_for_the_store",)),
-        Break("a process ends while its store loads", "base", "ConfigMap admin",
-              ("data", "admin.toml"), replace("start_wait_s = 600", ""),
-              "a_start_may_wait_for_the_store",
-              "Deployment admin: container admin: store.start_wait_s is 10 s; it must be 300 s or more, "
+        Break("the kubelet ends a process that waits for its store", "base", GATEWAY,
+              (*BOX, "startupProbe", "httpGet", "path"), "/readyz",
+              "probes_ask_what_they_should",
+              "Deployment gateway: container gateway: startupProbe asks /readyz; it must ask /livez"),
+        Break("the kubelet ends a store that loads", "base", VALKEY,
+              (*BOX, "startupProbe", "failureThreshold"), 12,
+              "a_store_may_load_its_file_for_minutes",
+              "StatefulSet valkey: container valkey: startupProbe gives 60 s; it must be 300 s or more, "
               "because a large store loads its file for minutes"),
+        Break("a rollout fails before the store has loaded", "base", GATEWAY,
+              ("spec", "progressDeadlineSeconds"), 60,
+              "a_rollout_may_wait_for_the_store",
+              "Deployment gateway: progressDeadlineSeconds is 60; it must be 300 or more, because a process "
+              "is not ready while its store loads"),
         Break("the grace is shorter than the drain", "prod", GATEWAY,
               (*POD, "terminationGracePeriodSeconds"), 104,
               "the_grace_fits_the_drain",

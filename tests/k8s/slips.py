@@ -77,19 +77,6 @@ def _of_probes() -> list[Break]:
               "liveness_is_patient",
               "Deployment gateway: container gateway: livenessProbe gives up after 10 s; it must be"
               " 30 s or more, because a restart cuts all connections"),
-        Break("the kubelet ends a process that still waits for its store", "base", GATEWAY,
-              (*BOX, "startupProbe", "failureThreshold"),
-              200,
-              "startup_probes_outlast_the_wait_for_the_store",
-              "Deployment gateway: container gateway: startupProbe gives 400 s, but "
-              "store.start_wait_s is 600 s; it must give as much, or the kubelet ends a process "
-              "that still waits"),
-        Break("a rollout fails before the store has loaded", "base", GATEWAY,
-              ("spec", "progressDeadlineSeconds"),
-              60,
-              "startup_probes_outlast_the_wait_for_the_store",
-              "Deployment gateway: progressDeadlineSeconds is 60, but store.start_wait_s is 600 s; "
-              "it must be as much, or a rollout fails that only waits"),
     ]  # fmt: skip
 
 

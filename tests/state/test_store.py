@@ -190,12 +190,6 @@ async def test_the_error_for_a_missing_server_names_its_address() -> None:
             pass
 
 
-async def test_a_process_waits_for_its_store_as_long_as_its_configuration_says() -> None:
-    with pytest.raises(StoreUnavailable, match="unix:///nowhere cannot be reached"), trio.fail_after(9):
-        async with open_store(StoreConfig(url="unix:///nowhere", start_wait_s=0.2)):
-            pass
-
-
 async def test_a_store_with_another_number_of_partitions_is_refused(store: Store, redis_url: str) -> None:
     await store.execute("HSET", keys.META, "partitions", 128)
     with pytest.raises(StoreRefused, match=r"created with partitions 128 .*needs 256"):

@@ -36,6 +36,7 @@ async def serving(
                     "127.0.0.1",
                     0,
                     ready=lambda: state[0],
+                    trouble=lambda: "the store is away",
                     registry=registry or new_registry(),
                     task_status=task_status,
                 )
@@ -54,7 +55,9 @@ async def test_the_readiness_probe_depends_on_the_state_of_the_process_but_liven
     async with serving(is_ready=ready) as port:
         assert (await ask(port, "/readyz")).status_code == 200
         ready[0] = False
-        assert (await ask(port, "/readyz")).status_code == 503
+        unready = await ask(port, "/readyz")
+        assert unready.status_code == 503
+        assert unready.text == "not ready: the store is away\n"
         assert (await ask(port, "/livez?verbose")).status_code == 200
 
 
@@ -126,4 +129,10 @@ async def test_an_occupied_health_port_is_reported_in_one_clear_line() -> None:
         with pytest.raises(
             OSError, match=rf"^cannot listen for probes on 127\.0\.0\.1:{port}: .*in use; choose"
         ):
-            await serve_health("127.0.0.1", port, ready=lambda: True, registry=CollectorRegistry())
+            await serve_health(
+                "127.0.0.1",
+                port,
+                ready=lambda: True,
+                trouble=lambda: None,
+                registry=CollectorRegistry(),
+            )

@@ -6,6 +6,7 @@ gateway/websocket/listeners.py.
 
 import resource
 import socket
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from trio.testing import MockClock
 from gateway.websocket.client import UpgradeRefused, connect
 from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.limits import Limits
-from gateway.websocket.listeners import open_listeners
+from gateway.websocket.listeners import begin_listening, open_listeners
+from gateway.websocket.server import serve
 from tests.gateway.websocket.echo_server import Echo, RawPeer, raw_peer, serving, settle, until
 from tests.support.websocket_frames import REQUEST, plain, text
 
@@ -258,4 +260,16 @@ def test_two_processes_may_share_a_websocket_port() -> None:
     first = open_listeners("127.0.0.1", 0)
     second = open_listeners("127.0.0.1", first[0].getsockname()[1])
     for sock in first + second:
+        begin_listening(sock)
         sock.close()
+
+
+async def test_a_websocket_port_is_closed_to_charge_points_until_the_server_serves() -> None:
+    sockets = open_listeners("127.0.0.1", 0)
+    port = sockets[0].getsockname()[1]
+    with pytest.raises(OSError, match="failed"):
+        await trio.open_tcp_stream("127.0.0.1", port)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(serve, sockets, handle=Echo()))
+        await (await trio.open_tcp_stream("127.0.0.1", port)).aclose()
+        nursery.cancel_scope.cancel()

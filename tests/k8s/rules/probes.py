@@ -38,23 +38,3 @@ def liveness_is_patient(objects: Objects) -> Iterator[str]:
                 f"{words}: livenessProbe gives up after {seconds} s; it must be {_PATIENCE_S} s or more, "
                 "because a restart cuts all connections"
             )
-
-
-def startup_probes_outlast_the_wait_for_the_store(objects: Objects) -> Iterator[str]:
-    for process in processes(objects):
-        probe = process.container.get("startupProbe")
-        if probe is None or isinstance(process.config, Exception):
-            continue
-        probe_s = probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3)
-        wait_s = process.config.store.start_wait_s
-        if probe_s < wait_s:
-            yield (
-                f"{process.words}: startupProbe gives {probe_s} s, but store.start_wait_s is {wait_s:g} s; "
-                "it must give as much, or the kubelet ends a process that still waits"
-            )
-        patience_s = process.pod.owner["spec"].get("progressDeadlineSeconds", 600)
-        if patience_s < wait_s:
-            yield (
-                f"{process.pod.title}: progressDeadlineSeconds is {patience_s}, but store.start_wait_s is "
-                f"{wait_s:g} s; it must be as much, or a rollout fails that only waits"
-            )

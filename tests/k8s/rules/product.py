@@ -263,36 +263,39 @@ def probes_ask_ports_that_exist(objects: Objects) -> Iterator[str]:
 
 def probes_ask_what_they_should(objects: Objects) -> Iterator[str]:
     for process in processes(objects):
-        for probe, paths in (
-            ("startupProbe", ("/livez", "/readyz")),
-            ("livenessProbe", ("/livez",)),
-            ("readinessProbe", ("/readyz",)),
+        for probe, right in (
+            # A process that waits for its store is alive and not ready, and the kubelet must not end it.
+            ("startupProbe", "/livez"),
+            ("livenessProbe", "/livez"),
+            ("readinessProbe", "/readyz"),
         ):
             path = process.container.get(probe, {}).get("httpGet", {}).get("path")
-            if path not in paths:
-                yield f"{process.words}: {probe} asks {path}; it must ask {' or '.join(paths)}"
+            if path != right:
+                yield f"{process.words}: {probe} asks {path}; it must ask {right}"
 
 
-def a_start_may_wait_for_the_store(objects: Objects) -> Iterator[str]:
-    waits = {id(one.container): _start_wait_s(one) for one in processes(objects)}
+def a_store_may_load_its_file_for_minutes(objects: Objects) -> Iterator[str]:
+    ours = {id(process.container) for process in processes(objects)}
     for _, container, words in containers(objects):
-        if "ports" not in container:
+        if "ports" not in container or id(container) in ours:
             continue
         probe = container.get("startupProbe", {})
         probe_s = probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3) if probe else 0
-        for name, seconds in (
-            ("startupProbe gives", probe_s),
-            ("store.start_wait_s is", waits.get(id(container), _LOADING_S)),
-        ):
-            if seconds < _LOADING_S:
-                yield (
-                    f"{words}: {name} {seconds:g} s; it must be {_LOADING_S} s or more, "
-                    "because a large store loads its file for minutes"
-                )
+        if probe_s < _LOADING_S:
+            yield (
+                f"{words}: startupProbe gives {probe_s} s; it must be {_LOADING_S} s or more, "
+                "because a large store loads its file for minutes"
+            )
 
 
-def _start_wait_s(process: Process) -> float:
-    return _LOADING_S if isinstance(process.config, ConfigError) else process.config.store.start_wait_s
+def a_rollout_may_wait_for_the_store(objects: Objects) -> Iterator[str]:
+    for process in processes(objects):
+        patience_s = process.pod.owner["spec"].get("progressDeadlineSeconds", 600)
+        if patience_s < _LOADING_S:
+            yield (
+                f"{process.pod.title}: progressDeadlineSeconds is {patience_s}; it must be {_LOADING_S} or "
+                "more, because a process is not ready while its store loads"
+            )
 
 
 def the_grace_fits_the_drain(objects: Objects) -> Iterator[str]:
