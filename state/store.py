@@ -306,8 +306,9 @@ class Store:
         if lane.connection is None:
             return
 
-        async def ask(commands: Sequence[Sequence[Arg]]) -> Any:
-            return await lane.pending.call(b"".join(map(pack, commands)), len(commands))
+        async def ask(commands: Sequence[Sequence[Arg]]) -> list[Any]:
+            replies = await lane.pending.call(b"".join(map(pack, commands)), len(commands))
+            return replies if len(commands) > 1 else [replies]
 
         try:
             server = await checks.check(ask, self._config.durability)

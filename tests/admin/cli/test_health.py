@@ -16,7 +16,14 @@ from tests.support.waiting import GENEROUS_S
 
 async def ask(*arguments: str, ready: bool, address: str = "127.0.0.1") -> "subprocess.CompletedProcess[str]":
     """Run `csms health` against a process that is ready or not. `{}` in an argument stands for its port."""
-    serve = partial(serve_health, address, 0, ready=lambda: ready, registry=CollectorRegistry())
+    serve = partial(
+        serve_health,
+        address,
+        0,
+        ready=lambda: ready,
+        trouble=lambda: "the store is away",
+        registry=CollectorRegistry(),
+    )
     async with trio.open_nursery() as nursery:
         port = await nursery.start(serve)
         given = [argument.format(port) for argument in arguments]
@@ -56,7 +63,7 @@ async def test_csms_health_exits_with_0_if_the_process_is_ready() -> None:
 async def test_csms_health_exits_with_1_and_says_so_if_the_process_is_not_ready() -> None:
     done = await ask("--port", "{}", ready=False)
     assert done.returncode == 1
-    assert one_line(done).endswith("is not ready: it is starting or stopping")
+    assert one_line(done).endswith("is not ready: the store is away")
 
 
 async def test_csms_health_live_exits_with_0_although_the_process_is_not_ready() -> None:
@@ -70,7 +77,14 @@ async def test_csms_health_asks_the_address_of_the_option_url() -> None:
 
 
 async def test_csms_health_uses_the_variable_that_sets_the_health_port_of_the_process() -> None:
-    serve = partial(serve_health, "127.0.0.1", 0, ready=lambda: True, registry=CollectorRegistry())
+    serve = partial(
+        serve_health,
+        "127.0.0.1",
+        0,
+        ready=lambda: True,
+        trouble=lambda: None,
+        registry=CollectorRegistry(),
+    )
     async with trio.open_nursery() as nursery:
         env = {"CSMS__LISTEN__HEALTH_PORT": str(await nursery.start(serve))}
         done = await trio.to_thread.run_sync(partial(csms, "health", env=env))

@@ -213,19 +213,6 @@ def test_csms_up_does_not_replace_a_damaged_pepper_file_by_a_new_file(tmp_path: 
     assert pepper.read_bytes() == content
 
 
-def test_the_error_for_a_missing_redis_server_shows_the_address_of_the_server_without_the_password(
-    tmp_path: Path,
-) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-        url = f"redis://:hunter2@127.0.0.1:{port}/0"
-        done = csms("up", "--ports", "0", "--data-dir", str(tmp_path / "data"), env={"CSMS__STORE__URL": url})
-    said = one_line(done)
-    assert str(port) in said
-    assert "hunter2" not in said
-
-
 def test_csms_up_does_not_start_an_embedded_server_if_it_is_given_a_redis_url(
     tmp_path: Path, redis_url: str
 ) -> None:
