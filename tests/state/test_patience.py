@@ -62,5 +62,8 @@ async def test_a_step_of_the_start_is_repeated_until_a_full_store_has_room(
             nursery.start_soon(until_stored, store.execute, "SET", "k", "stored")
             await until(lambda: any(entry["event"] == "store.awaited" for entry in logs))
             await store.execute("CONFIG", "SET", "maxmemory", 0)
-            while await store.execute("GET", "k") != b"stored":
-                await trio.sleep(0.02)
+            await until(lambda: holds(store, "k", b"stored"))
+
+
+async def holds(store: Store, key: str, value: bytes) -> bool:
+    return bool(await store.execute("GET", key) == value)

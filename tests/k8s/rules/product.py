@@ -275,11 +275,11 @@ def probes_ask_what_they_should(objects: Objects) -> Iterator[str]:
 
 
 def a_store_may_load_its_file_for_minutes(objects: Objects) -> Iterator[str]:
-    ours = {id(process.container) for process in processes(objects)}
     for _, container, words in containers(objects):
-        if "ports" not in container or id(container) in ours:
-            continue
         probe = container.get("startupProbe", {})
+        # A process of csms is alive while it waits for its store.
+        if "ports" not in container or probe.get("httpGet", {}).get("path") == "/livez":
+            continue
         probe_s = probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3) if probe else 0
         if probe_s < _LOADING_S:
             yield (
