@@ -156,6 +156,14 @@ class ChargePointKeys:
     def transaction(self, transaction_id: int | str) -> str:
         return f"{{{TAGS[self.partition]}}}:transaction:{self.member}/{encode(str(transaction_id))}"
 
+    def of_transaction(self, transaction_id: int | str) -> tuple[str, ...]:
+        """Return all keys that belong to one transaction alone. The first is the transaction itself."""
+        return (self.transaction(transaction_id), self.values(transaction_id))
+
+    def queued(self, transaction_id: int | str) -> str:
+        """Return the name of a finished transaction in the queues of its partition."""
+        return f"{self.member}/{encode(str(transaction_id))}"
+
     def values(self, transaction_id: int | str) -> str:
         """Return the key of the meter values of a transaction that exists."""
         return f"{{{TAGS[self.partition]}}}:values:{self.member}/{encode(str(transaction_id))}"
@@ -182,6 +190,21 @@ def held(partition: int, incarnation: str) -> str:
 
 def overdue(partition: int) -> str:
     return f"{tag(partition)}:overdue"
+
+
+def unpacked(partition: int) -> str:
+    """Return the key of the queue of finished transactions whose meter values are not packed yet."""
+    return f"{tag(partition)}:unpacked"
+
+
+def unarchived(partition: int) -> str:
+    """Return the key of the queue of packed transactions that are not in the archive as they are now."""
+    return f"{tag(partition)}:unarchived"
+
+
+def archived(partition: int) -> str:
+    """Return the key of the queue of transactions that are in the archive and still in the store."""
+    return f"{tag(partition)}:archived"
 
 
 def _of_partition(kind: str, partition: int, tenant: str) -> str:

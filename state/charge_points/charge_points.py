@@ -184,11 +184,16 @@ async def delete(store: Store, tenant: str, charge_point: str) -> bool | OpenTra
         return known
     await spellings.forget(store, tenant, charge_point)
     while buried := await store.execute("ZRANGE", keys.buried, 0, _AT_ONCE - 1):
+        indexes = (keys.buried, keys.transactions, keys.open_transactions)
+        queues = (
+            key_names.unpacked(keys.partition),
+            key_names.unarchived(keys.partition),
+            key_names.archived(keys.partition),
+        )
         calls = []
         for listed in buried:
-            transaction_id = listed.rpartition(b"/")[2].decode()
-            transaction = keys.transaction(transaction_id), keys.values(transaction_id)
-            calls.append(((keys.buried, keys.transactions, keys.open_transactions, *transaction), (listed,)))
+            id_ = listed.rpartition(b"/")[2].decode()
+            calls.append(((*indexes, *queues, *keys.of_transaction(id_)), (listed, keys.queued(id_))))
         await store.steps("charge_points/bury", calls)
     return known
 

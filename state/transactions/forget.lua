@@ -1,0 +1,21 @@
+-- Forget a finished transaction with its meter values, its places in the indexes and its fingerprint.
+-- KEYS transaction starts history transactions unpacked unarchived archived others... | ARGV id queued only_archived
+-- -> {'forgotten' | 'open' | 'due' | 'unknown'}
+-- WITH transactions
+-- The first write is UNLINK, because a store that is full refuses a step whose first write may take memory.
+local listed, fingerprint, stopped, ended, file = unpack(redis.call('HMGET', transaction,
+  'listed', 'fingerprint', 'stop_answer', 'end_ms', 'archived'))
+if not listed then
+  -- The transaction was deleted with its charge point.
+  for _, queue in ipairs({unpacked, unarchived, archived}) do redis.call('ZREM', queue, queued) end
+  return {'unknown'}
+end
+if not (stopped or ended) then return {'open'} end
+if only_archived == '1' and (not file or redis.call('ZSCORE', unpacked, queued)
+  or redis.call('ZSCORE', unarchived, queued)) then return {'due'} end
+local own = own_fingerprint(starts, fingerprint, id)
+redis.call('UNLINK', transaction, unpack(others))
+for _, index in ipairs({history, transactions}) do redis.call('ZREM', index, listed) end
+for _, queue in ipairs({unpacked, unarchived, archived}) do redis.call('ZREM', queue, queued) end
+if own ~= '' then redis.call('HDEL', starts, own) end
+return {'forgotten'}
