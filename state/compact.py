@@ -54,3 +54,10 @@ def unpack(stored: bytes) -> bytes:
     if not inflate.eof:
         raise ValueError("the stored text is damaged: it is cut short or has more than 1 MiB")
     return text
+
+
+def unpack_start(stored: bytes, length: int) -> bytes:
+    """Return the first bytes of the text that was packed. The rest may be damaged."""
+    if stored[:1] != _VERSION:
+        raise ValueError(f"the text has version {stored[:1]!r}; this program reads only version {_VERSION!r}")
+    return zlib.decompressobj(-15, zdict=_DICTIONARY).decompress(stored[1:], length)

@@ -158,15 +158,19 @@ class ChargePointKeys:
 
     def of_transaction(self, transaction_id: int | str) -> tuple[str, ...]:
         """Return all keys that belong to one transaction alone. The first is the transaction itself."""
-        return (self.transaction(transaction_id), self.values(transaction_id))
+        return (self.transaction(transaction_id), self.values(transaction_id), self.packed(transaction_id))
 
     def queued(self, transaction_id: int | str) -> str:
         """Return the name of a finished transaction in the queues of its partition."""
         return f"{self.member}/{encode(str(transaction_id))}"
 
     def values(self, transaction_id: int | str) -> str:
-        """Return the key of the meter values of a transaction that exists."""
+        """Return the key of the meter values of a transaction that exists, one field for each message."""
         return f"{{{TAGS[self.partition]}}}:values:{self.member}/{encode(str(transaction_id))}"
+
+    def packed(self, transaction_id: int | str) -> str:
+        """Return the key of the meter values of a transaction that are packed in blocks."""
+        return f"{{{TAGS[self.partition]}}}:packed:{self.member}/{encode(str(transaction_id))}"
 
     def stray_values(self, connector_id: int) -> str:
         """Return the key of meter values that came without a transaction, or with an unknown transaction."""
@@ -264,3 +268,7 @@ def reaping(incarnation: str) -> str:
 
 def inbox(incarnation: str) -> str:
     return f"csms:inbox:{{{incarnation}}}"
+
+
+def duty(name: str) -> str:
+    return f"csms:duty:{{{encode(name)}}}"

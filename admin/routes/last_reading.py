@@ -9,7 +9,7 @@ import msgspec
 
 from admin.routes.meter_value_messages import read_items
 from gateway.ocpp16.faults import timestamps
-from state.transactions.meter_values import StoredValues
+from state.transactions.stored_values import StoredValues
 
 MOST_WH = 2**53 - 1
 """Greatest reading, because many programs cannot read a greater number from JSON exactly."""

@@ -7,7 +7,7 @@ import msgspec
 from admin.http import times
 from admin.http.times import Time
 from admin.routes.members import AsSent, ReceivedAt
-from state.transactions.meter_values import StoredValues
+from state.transactions.stored_values import StoredValues
 
 Source = Annotated[
     str,

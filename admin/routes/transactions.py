@@ -36,7 +36,7 @@ from state.store import Store
 from state.transactions import ending, listing, meter_values
 from state.transactions.ending import End, StillCharging
 from state.transactions.listing import State, Transaction
-from state.transactions.meter_values import StoredValues
+from state.transactions.stored_values import StoredValues
 
 AHEAD_MS = 60_000
 """How far a time that an operator gives may be ahead of the clock of csms."""

@@ -19,8 +19,8 @@ from admin.routes.meter_value_messages import (
 from admin.services import current_store
 from state.transactions import meter_values, orphans
 from state.transactions.listing import public_id
-from state.transactions.meter_values import StoredValues
 from state.transactions.orphans import Orphan
+from state.transactions.stored_values import StoredValues
 
 blueprint = new_blueprint("unmatched", "Transactions")
 

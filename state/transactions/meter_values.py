@@ -3,6 +3,10 @@
 `append` is the hot path of the whole system. It is one Lua step, which does only what is necessary.
 """
 
+import re
+from bisect import bisect_right
+from itertools import accumulate
+from operator import itemgetter
 from typing import Literal, NamedTuple, get_args
 
 import msgspec
@@ -11,40 +15,34 @@ import trio
 from state import compact
 from state.keys import ChargePointKeys, decode, encode
 from state.nodes.leases import Fence, Lease
+from state.paging import BadCursor, Page, decode_cursor, encode_cursor
 from state.prepared import Prepared
 from state.store import Store
+from state.transactions.stored_values import (
+    Place,
+    StoredValues,
+    digest,
+    is_of_stop,
+    is_packed_of_stop,
+    read_text,
+    text_of,
+    text_of_stop,
+)
 
-_STOP = b"stop"
-_NULL = msgspec.Raw(b"null")
 _LAST_STREAM = 255
 _AT_ONCE = 200
 """Messages that are unpacked before other tasks get their turn."""
+_SCANNED = 500
+"""Unpacked messages that the server reads at once."""
+_PAGE_BYTES = 2 << 20
+"""Bytes of payload after which a page ends, whatever its limit is."""
+_PLACE = re.compile(r"([01])\.([0-9]{1,15})\.([0-9a-f]{16})")
 _REMEMBERED = 4
 """Greatest number of prepared appends that a lease keeps, one for each connector that charges.
 
 If one more append is prepared, all kept appends are removed first.
 """
 _json = msgspec.json.encode
-
-
-class StoredValues(msgspec.Struct, frozen=True, kw_only=True):
-    """The meter values of one message. `payload` is the meterValue array, in JSON as received.
-
-    `of_stop` means that the values are the transactionData of a stop. `connector_id` is None for a stop, or
-    if it was unreadable. `as_sent` is a JSON object of the fields that were repaired or unreadable.
-    """
-
-    connector_id: int | None
-    transaction_id: str | None
-    received_ms: int
-    payload: bytes
-    of_stop: bool = False
-    as_sent: bytes | None = None
-
-
-class _Head(msgspec.Struct, frozen=True, array_like=True):
-    connector_id: int | None = None
-    as_sent: msgspec.Raw = _NULL
 
 
 class Strays(NamedTuple):
@@ -79,7 +77,7 @@ _APPENDED = {
 
 def pack_of_stop(data: bytes) -> bytes:
     """Pack the transactionData of a stop for the store."""
-    return compact.pack(_STOP + b"\n" + data)
+    return compact.pack(text_of_stop(data))
 
 
 async def append(
@@ -102,16 +100,9 @@ async def append(
         if len(appends) >= _REMEMBERED:
             appends.clear()
         prepared = appends[name] = _prepare(lease, connector_id, transaction_id)
-    packed = compact.pack(b"%b\n%b" % (_head(connector_id, as_sent), payload))
+    packed = compact.pack(text_of(connector_id, as_sent, payload))
     reply = await store.step_prepared(prepared, (packed, b"%d" % received_ms))
     return _APPENDED[reply[0], reply[1]]
-
-
-def _head(connector_id: int | None, as_sent: bytes | None) -> bytes:
-    """Return the first line of a stored message: the connector, or an object if more must be kept."""
-    if as_sent is None and connector_id is not None:
-        return b"%d" % connector_id
-    return _json(_Head(connector_id, _NULL if as_sent is None else msgspec.Raw(as_sent)))
 
 
 def _prepare(lease: Lease, connector_id: int | None, transaction_id: str | None) -> Prepared:
@@ -140,15 +131,94 @@ def _prepare(lease: Lease, connector_id: int | None, transaction_id: str | None)
 
 
 async def read(store: Store, tenant: str, charge_point: str, transaction_id: int | str) -> list[StoredValues]:
-    """Return all meter values of a known transaction in the order of arrival.
+    """Return all meter values of a known transaction in the order of `read_page`."""
+    found: list[StoredValues] = []
+    after = None
+    while True:
+        page = await read_page(store, tenant, charge_point, transaction_id, after=after)
+        found.extend(page.items)
+        if (after := page.next) is None:
+            return found
 
-    The values of the stop come last.
+
+async def read_page(
+    store: Store,
+    tenant: str,
+    charge_point: str,
+    transaction_id: int | str,
+    *,
+    after: str | None = None,
+    limit: int = 1000,
+) -> Page[StoredValues]:
+    """Return meter values of a known transaction in the order of arrival. The values of the stop come last.
+
+    `after` is the member `next` of the page before. A page has at most `limit` messages. It ends early if its
+    payloads are long. Raises BadCursor.
     """
     key = ChargePointKeys(tenant, charge_point).values(transaction_id)
-    stored: dict[bytes, bytes] = await store.execute("HGETALL", key)
-    found = [_unpack(record, int(received), str(transaction_id)) for record, received in stored.items()]
-    # Values of the same millisecond are sorted by their text.
-    return sorted(found, key=lambda m: (m.of_stop, m.received_ms, m.payload))
+    begin = None if after is None else _read_cursor(after)
+    found = await _read_unpacked(store, key, begin, limit + 1)
+    wanted = _cut(found, limit)
+    page = tuple(read_text(text, place.received_ms, str(transaction_id)) for place, text in wanted)
+    return Page(page, _cursor(wanted[-1][0]) if len(wanted) < len(found) else None)
+
+
+def _cut(found: list[tuple[Place, bytes]], limit: int) -> list[tuple[Place, bytes]]:
+    """Return the messages that fit on one page, at least one."""
+    sizes = accumulate(len(text) for _, text in found)
+    return found[: max(1, min(limit, bisect_right(list(sizes), _PAGE_BYTES)))]
+
+
+async def _read_unpacked(store: Store, key: str, after: Place | None, most: int) -> list[tuple[Place, bytes]]:
+    """Return the first `most` messages after a place, with their texts. The server keeps them in no order."""
+    first = (False, 0) if after is None else after[:2]
+    best: dict[bytes, tuple[bool, int]] = {}  # The server may return a message twice.
+    scan = b"0"
+    while True:
+        scan, flat = await store.execute("HSCAN", key, scan, "COUNT", _SCANNED)
+        for record, received in zip(flat[::2], flat[1::2], strict=True):
+            rough = is_packed_of_stop(record), int(received)
+            if rough >= first:
+                best[record] = rough
+        if scan == b"0":
+            break
+        if len(best) > 2 * most + _SCANNED:
+            best = _first(best, most, first)
+    found = []
+    for number, (record, (_, received_ms)) in enumerate(_first(best, most, first).items(), 1):
+        text = compact.unpack(record)
+        place = Place(is_of_stop(text), received_ms, digest(text))
+        if after is None or place > after:
+            found.append((place, text))
+        if number % _AT_ONCE == 0:
+            await trio.lowlevel.checkpoint()
+    return sorted(found)[:most]
+
+
+def _first(
+    found: dict[bytes, tuple[bool, int]], most: int, equal: tuple[bool, int]
+) -> dict[bytes, tuple[bool, int]]:
+    """Return the first `most` messages and those of the same millisecond as the last.
+
+    Messages whose time is `equal` to that of the page before may be on that page, so they do not count.
+    """
+    ordered = sorted(found.items(), key=itemgetter(1))
+    beyond = [rough for _, rough in ordered if rough > equal]
+    if len(beyond) <= most:
+        return dict(ordered)
+    return {record: rough for record, rough in ordered if rough <= beyond[most - 1]}
+
+
+def _cursor(place: Place) -> str:
+    return encode_cursor(b"%d.%d.%b" % (place.of_stop, place.received_ms, place.digest.hex().encode()))
+
+
+def _read_cursor(cursor: str) -> Place:
+    """Raises BadCursor."""
+    found = _PLACE.fullmatch(decode_cursor(cursor).decode("ascii", "replace"))
+    if found is None:
+        raise BadCursor("the cursor is not one that a page returned; omit it to start at the first page")
+    return Place(found[1] == "1", int(found[2]), bytes.fromhex(found[3]))
 
 
 async def read_strays(store: Store, tenant: str, charge_point: str, connector_id: int) -> Strays:
@@ -169,7 +239,8 @@ async def read_strays(store: Store, tenant: str, charge_point: str, connector_id
         if number % _AT_ONCE == _AT_ONCE - 1:
             await trio.lowlevel.checkpoint()
         transaction_id, _, record = member.partition(b"\n")
-        found.append(_unpack(record, int(score), decode(transaction_id.decode()) or None))
+        text = compact.unpack(record)
+        found.append(read_text(text, int(score), decode(transaction_id.decode()) or None))
     return Strays(found, int(counts or 0))
 
 
@@ -180,20 +251,3 @@ def _stream(connector_id: int | None) -> int:
     end.
     """
     return connector_id if connector_id is not None and 0 <= connector_id < _LAST_STREAM else _LAST_STREAM
-
-
-def _unpack(record: bytes, received_ms: int, transaction_id: str | None) -> StoredValues:
-    first, _, payload = compact.unpack(record).partition(b"\n")
-    head = _Head() if first == _STOP else _read_head(first)
-    return StoredValues(
-        connector_id=head.connector_id,
-        transaction_id=transaction_id,
-        received_ms=received_ms,
-        payload=payload,
-        of_stop=first == _STOP,
-        as_sent=None if head.as_sent == _NULL else bytes(head.as_sent),
-    )
-
-
-def _read_head(first: bytes) -> _Head:
-    return msgspec.json.decode(first, type=_Head) if first[:1] == b"[" else _Head(int(first))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from admin.routes.last_reading import LastReading, find_last
-from state.transactions.meter_values import StoredValues
+from state.transactions.stored_values import StoredValues
 
 AT_MS = 1_767_225_600_000
 
