@@ -25,6 +25,8 @@ SIGNING_QUEUE = "csms:signing-queue"
 """Charge points whose signing request needs work, each with the time at which it is due."""
 CERTIFICATES_SWEPT = "csms:certificates-swept"
 """The time at which the certificates of each tenant were last examined for their expiry."""
+ARCHIVE = "csms:archive"
+"""Where the archive is, and up to which time all finished transactions are in it."""
 REFUSALS = "csms:refusals"
 """Refused handshakes that concern no registered charge point."""
 

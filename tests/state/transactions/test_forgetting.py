@@ -1,8 +1,5 @@
 """A finished transaction is forgotten with everything that belongs to it, and an open one never is."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import pytest
 
 from state import charge_points, keys
@@ -14,6 +11,7 @@ from state.store import Store
 from state.transactions import Orphaned, Replayed, Started, ending, get, list_, meter_values, start, stop
 from state.transactions.ending import End
 from state.transactions.forgetting import forget, forget_many
+from tests.support.full_store import full
 from tests.support.transactions import ANSWER, a_start, a_stop, claimed
 
 KEYS = ChargePointKeys("demo", "CP.1")
@@ -47,16 +45,6 @@ async def read_all(store: Store) -> dict[bytes, object]:
 
 async def queue(store: Store, number: int, *queues: str) -> None:
     await store.pipeline([("ZADD", one, 1, KEYS.queued(number)) for one in queues])
-
-
-@asynccontextmanager
-async def full(store: Store) -> AsyncIterator[None]:
-    """Let the store have no memory left, so that it refuses every command that may take some."""
-    await store.execute("CONFIG", "SET", "maxmemory", "1", key="")
-    try:
-        yield
-    finally:
-        await store.execute("CONFIG", "SET", "maxmemory", "0", key="")
 
 
 async def test_nothing_of_a_forgotten_transaction_is_left_but_the_last_id_of_its_charge_point(

@@ -1,0 +1,126 @@
+"""A record of the archive: one transaction with all its meter values, as one line of JSON.
+
+The format of a record is a promise to other programs. A change of the format raises `FORMAT`.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any
+
+import msgspec
+
+from state.transactions.listing import Transaction, public_id
+from state.transactions.stored_values import StoredValues
+
+FORMAT = 1
+_NULL = msgspec.Raw(b"null")
+_RAW = ("as_sent", "stop_as_sent")
+"""Members of a transaction that are JSON already."""
+_NAMES = {field.name: field.encode_name for field in msgspec.structs.fields(Transaction)}
+_json = msgspec.json.encode
+
+
+class RecordUnreadable(ValueError):  # noqa: N818  The text says what is wrong with the line.
+    """A line is not a record that this release can read."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A transaction as it was when it was archived. `finished_ms` is when csms received its stop or end."""
+
+    tenant: str
+    transaction: Transaction
+    finished_ms: int
+    values: tuple[StoredValues, ...]
+
+
+class _Values(msgspec.Struct, frozen=True, kw_only=True):
+    received_ms: int
+    connector_id: int | None
+    of_stop: bool
+    values: msgspec.Raw
+    as_sent: msgspec.Raw = _NULL
+
+
+class _Line(msgspec.Struct, frozen=True, kw_only=True):
+    format: int
+    tenant: str
+    finished_ms: int
+    transaction: dict[str, msgspec.Raw]
+    meter_values: tuple[_Values, ...]
+
+
+class _Head(msgspec.Struct, frozen=True):
+    format: int
+
+
+def encode(
+    tenant: str, transaction: Transaction, finished_ms: int, pages: Iterable[Sequence[StoredValues]]
+) -> list[bytes]:
+    """Return the parts of a line without its end. Parts keep a long history from being copied as a whole."""
+    stored = msgspec.structs.asdict(transaction)
+    for name in _RAW:
+        if stored[name] is not None:
+            stored[name] = msgspec.Raw(stored[name].encode())
+    head = {
+        "format": FORMAT,
+        "tenant": tenant,
+        "id": public_id(transaction.charge_point, transaction.id),
+        "finished_ms": finished_ms,
+        "transaction": stored,
+    }
+    values = [_one_line(_json([_values_of(message) for message in page])[1:-1]) for page in pages if page]
+    separated = chain.from_iterable((b",", part) for part in values)
+    next(separated, None)  # No comma stands in front of the first message.
+    return [_one_line(_json(head)[:-1]), b',"meter_values":[', *separated, b"]}"]
+
+
+def decode(line: bytes) -> Record:
+    """Read a line. Raises RecordUnreadable."""
+    try:
+        if (found := msgspec.json.decode(line, type=_Head).format) != FORMAT:
+            raise RecordUnreadable(
+                f"the record has format {found}, but this release reads only format {FORMAT};"
+                " use the release that wrote the archive, or a newer one"
+            )
+        read = msgspec.json.decode(line, type=_Line)
+        transaction = _read_transaction(read.transaction)
+    except msgspec.MsgspecError as error:
+        raise RecordUnreadable(f"the line is not a record of the archive: {error}") from error
+    values = tuple(
+        StoredValues(
+            connector_id=message.connector_id,
+            transaction_id=str(transaction.id),
+            received_ms=message.received_ms,
+            payload=bytes(message.values),
+            of_stop=message.of_stop,
+            as_sent=None if message.as_sent == _NULL else bytes(message.as_sent),
+        )
+        for message in read.meter_values
+    )
+    return Record(tenant=read.tenant, transaction=transaction, finished_ms=read.finished_ms, values=values)
+
+
+def _values_of(message: StoredValues) -> _Values:
+    return _Values(
+        received_ms=message.received_ms,
+        connector_id=message.connector_id,
+        of_stop=message.of_stop,
+        values=msgspec.Raw(message.payload),
+        as_sent=_NULL if message.as_sent is None else msgspec.Raw(message.as_sent),
+    )
+
+
+def _read_transaction(members: dict[str, msgspec.Raw]) -> Transaction:
+    stored: dict[str, Any] = {
+        _NAMES[name]: bytes(value).decode()
+        if name in _RAW and value != _NULL
+        else msgspec.json.decode(value, type=str | int | None)
+        for name, value in members.items()
+        if name in _NAMES
+    }
+    return msgspec.convert(stored, Transaction)
+
+
+def _one_line(text: bytes) -> bytes:
+    """Remove line ends. In JSON that can be read, a line end stands only between two tokens."""
+    return text.replace(b"\n", b" ").replace(b"\r", b" ") if b"\n" in text or b"\r" in text else text
