@@ -10,14 +10,16 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
 from admin.archive import index, manifest
 from admin.archive.failures import ArchiveFailed
-from admin.archive.files import FileWriter, digest_of, read_places, read_record
+from admin.archive.files import FileWriter, read_places, read_record
 from admin.archive.index import Found, Index, Listed, Row
+from admin.archive.lines import Line
 from admin.archive.manifest import Entry
 from admin.archive.records import FORMAT, Record, decode
 from state.meta import release
@@ -30,13 +32,13 @@ FILE_TEXT = 1 << 28
 
 
 class Item(NamedTuple):
-    """A transaction that is put into the archive. `parts` is its record, which is a line in parts."""
+    """A transaction that is put into the archive, with its record."""
 
     charge_point: str
     id: int
     started_ms: int
     finished_ms: int
-    parts: Sequence[bytes]
+    line: Line
 
 
 class _Waiting(NamedTuple):
@@ -52,21 +54,6 @@ class Archive:
     def __init__(self, directory: Path, opened: Index) -> None:
         self.directory = directory
         self._index = opened
-
-    def known(self, tenant: str, charge_point: str, id_: int) -> Found | None:
-        return self._index.find(tenant, charge_point, id_)
-
-    def is_whole(self, names: Sequence[str]) -> dict[str, bool]:
-        """Return whether each of these files is in the archive, with the size that it was written with."""
-        sequences = {name: _sequence_of(name) for name in names}
-        known = self._index.files_with([number for number in sequences.values() if number is not None])
-        return {name: self._has(name, known.get(number or 0)) for name, number in sequences.items()}
-
-    def _has(self, name: str, known: tuple[str, int] | None) -> bool:
-        try:
-            return known is not None and known == (name, (self.directory / name).stat().st_size)
-        except OSError:
-            return False
 
     @contextmanager
     def new_file(self, tenant: str, day: str) -> Iterator["NewFile"]:
@@ -94,10 +81,10 @@ class NewFile:
 
     def add(self, item: Item) -> str | None:
         """Add a record, unless the archive has the same record already. Returns the name of its file then."""
-        digest, known = digest_of(item.parts), self._index.find(self._tenant, item.charge_point, item.id)
-        if known is not None and known.digest == digest:
+        known = self._index.find(self._tenant, item.charge_point, item.id)
+        if known is not None and known.digest == item.line.digest():
             return known.file
-        self._writer.add(item.parts, digest)
+        self._writer.add(item.line)
         listed = index_name(item.charge_point, item.started_ms, item.id)
         self._waiting.append(_Waiting(item.charge_point, item.id, listed, item.finished_ms))
         return None
@@ -197,12 +184,25 @@ class Reader:
         with index.open_to_read(self.directory) as opened:
             return opened.list_(tenant, charge_point=charge_point, after=after, before=before, limit=limit)
 
+    def is_whole(self, names: Sequence[str]) -> dict[str, bool]:
+        """Return whether each of these files is in the archive, with the size that it was written with."""
+        sequences = {name: _sequence_of(name) for name in names}
+        with index.open_to_read(self.directory) as opened:
+            known = opened.files_with([number for number in sequences.values() if number is not None])
+        return {name: self._has(name, known.get(number or 0)) for name, number in sequences.items()}
+
+    def _has(self, name: str, known: tuple[str, int] | None) -> bool:
+        try:
+            return known is not None and known == (name, (self.directory / name).stat().st_size)
+        except OSError:
+            return False
+
     def read(self, found: Found) -> Record:
         return decode(self.read_line(found))
 
     def read_line(self, found: Found) -> bytes:
         line = read_record(self.directory / found.file, found.place)
-        if digest_of([line]) != found.digest:
+        if sha256(line).digest() != found.digest:
             raise ArchiveFailed(
                 f"{self.directory / found.file} is damaged after byte {found.place.offset}; restore the file"
                 " from a backup"
@@ -213,7 +213,7 @@ class Reader:
 def directory_of(tenant: str) -> str:
     """Return the name of a tenant's directory. Tenants with long names get a name that is cut and unique."""
     name = quote(tenant, safe="").replace(".", "%2E")
-    return name if len(name) <= _LONGEST else f"{name[:_CUT]}~{digest_of([tenant.encode()]).hex()}"
+    return name if len(name) <= _LONGEST else f"{name[:_CUT]}~{sha256(tenant.encode()).hexdigest()}"
 
 
 _LONGEST, _CUT = 200, 120
@@ -226,7 +226,7 @@ def _complete(directory: Path, opened: Index) -> None:
         for place, line in read_places(directory / entry.file):
             found = decode(line).transaction
             listed = index_name(found.charge_point, found.started_ms, found.id)
-            rows.append(Row(found.charge_point, found.id, listed, place, digest_of([line])))
+            rows.append(Row(found.charge_point, found.id, listed, place, sha256(line).digest()))
         opened.add(entry, rows, end)
 
 

@@ -13,10 +13,10 @@ import trio
 from admin.archive import archive, records
 from admin.archive.archive import Archive, Item, NewFile
 from admin.archive.failures import ArchiveFailed
+from admin.archive.lines import Line
 from state.store import Store
 from state.transactions import archiving, meter_values
 from state.transactions.archiving import Finished, Queued
-from state.transactions.stored_values import StoredValues
 
 _AT_MOST = 16
 """Transactions of each partition that are read at once: 4,096 of all partitions."""
@@ -94,8 +94,8 @@ async def _write_file(
         waiting: list[Item] = []
         size = 0
         for due in group:
-            waiting.append(await _read_item(store, due))
-            size += sum(map(len, waiting[-1].parts))
+            waiting.append(await _read_item(store, due, opened.directory))
+            size += waiting[-1].line.size
             if size >= _TEXT_AT_ONCE:
                 places += await _in_thread(_add, file, waiting)
                 waiting, size = [], 0
@@ -112,20 +112,25 @@ async def _write_file(
 
 def _add(file: NewFile, items: Sequence[Item]) -> list[str]:
     """Add records to a file. Returns the name of the file that has each of them."""
-    return [file.add(item) or file.name for item in items]
+    names = []
+    for item in items:
+        names.append(file.add(item) or file.name)
+        item.line.close()
+    return names
 
 
-async def _read_item(store: Store, due: _Due) -> Item:
+async def _read_item(store: Store, due: _Due, directory: Path) -> Item:
     queued, (transaction, finished_ms, _) = due
-    pages: list[Sequence[StoredValues]] = []
+    line = Line([records.encode_head(queued.tenant, transaction, finished_ms)], directory)
     after = None
     while True:
         page = await meter_values.read_page(store, *queued[:3], after=after)
-        pages.append(page.items)
+        text = records.encode_page(page.items, first=after is None)
+        await _in_thread(line.append, text)
         if (after := page.next) is None:
             break
-    parts = records.encode(queued.tenant, transaction, finished_ms, pages)
-    return Item(queued.charge_point, queued.id, transaction.started_ms, finished_ms, parts)
+    line.append(records.END)
+    return Item(queued.charge_point, queued.id, transaction.started_ms, finished_ms, line)
 
 
 def _day_of(ms: int) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from admin.archive.failures import ArchiveFailed
+from admin.archive.lines import Line
 
 MEMBER_TEXT = 1 << 16
 """A member that has so many bytes of text gets no further record."""
@@ -58,16 +59,15 @@ class FileWriter:
         self._waiting: list[tuple[int, int]] = []
         self._begin_member()
 
-    def add(self, parts: Sequence[bytes], digest: bytes) -> None:
-        """Add a record, which is a line in parts without its end."""
-        size = sum(map(len, parts))
-        self._waiting.append((self._text, size))
-        for part in parts:
-            self._write(self._deflate.compress(part))
+    def add(self, line: Line) -> None:
+        """Add a record."""
+        self._waiting.append((self._text, line.size))
+        for chunk in line.chunks():
+            self._write(self._deflate.compress(chunk))
         self._write(self._deflate.compress(b"\n"))
-        self._text += size + 1
-        self.text_size += size + 1
-        self.digests.append(digest)
+        self._text += line.size + 1
+        self.text_size += line.size + 1
+        self.digests.append(line.digest())
         if self._text >= MEMBER_TEXT:
             self._end_member()
 
@@ -108,14 +108,6 @@ class FileWriter:
         self._size += len(compressed)
 
 
-def digest_of(parts: Sequence[bytes]) -> bytes:
-    """Return the SHA-256 of a record, which is a line in parts without its end."""
-    found = sha256()
-    for part in parts:
-        found.update(part)
-    return found.digest()
-
-
 def check(path: Path, size: int, digest: str, of_records: Sequence[bytes]) -> None:
     """Compare a file with what was written. Raises ArchiveFailed or OSError."""
     with path.open("rb") as file:
@@ -125,16 +117,21 @@ def check(path: Path, size: int, digest: str, of_records: Sequence[bytes]) -> No
         found = file.tell()
     if (found, whole.hexdigest()) != (size, digest):
         raise ArchiveFailed(f"{path} is damaged: it has {found} bytes and not the content that was written")
-    if [sha256(line).digest() for line in read_lines(path)] != list(of_records):
+    if list(_read_digests(path)) != list(of_records):
         raise ArchiveFailed(f"{path} is damaged: it does not have the {len(of_records)} records written")
 
 
-def read_lines(path: Path) -> Iterator[bytes]:
-    """Yield the records of a file. Raises ArchiveFailed or OSError."""
+def _read_digests(path: Path) -> Iterator[bytes]:
+    """Yield the SHA-256 of each record of a file. Raises ArchiveFailed or OSError."""
+    found = sha256()
     try:
         with gzip.open(path, "rb") as file:
-            for line in file:
-                yield line.removesuffix(b"\n")
+            while chunk := file.read(_CHUNK):
+                first, *rest = chunk.split(b"\n")
+                found.update(first)
+                for part in rest:
+                    yield found.digest()
+                    found = sha256(part)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ArchiveFailed(f"{path} is damaged: {error}") from error
 

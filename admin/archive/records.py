@@ -3,8 +3,7 @@
 The format of a record is a promise to other programs. A change of the format raises `FORMAT`.
 """
 
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -53,10 +52,12 @@ class _Head(msgspec.Struct, frozen=True):
     format: int
 
 
-def encode(
-    tenant: str, transaction: Transaction, finished_ms: int, pages: Iterable[Sequence[StoredValues]]
-) -> list[bytes]:
-    """Return the parts of a line without its end. Parts keep a long history from being copied as a whole."""
+END = b"]}"
+"""What follows after the last page of values."""
+
+
+def encode_head(tenant: str, transaction: Transaction, finished_ms: int) -> bytes:
+    """Return the beginning of a line, up to the meter values."""
     stored = msgspec.structs.asdict(transaction)
     for name in _RAW:
         if stored[name] is not None:
@@ -68,10 +69,13 @@ def encode(
         "finished_ms": finished_ms,
         "transaction": stored,
     }
-    values = [_one_line(_json([_values_of(message) for message in page])[1:-1]) for page in pages if page]
-    separated = chain.from_iterable((b",", part) for part in values)
-    next(separated, None)  # No comma stands in front of the first message.
-    return [_one_line(_json(head)[:-1]), b',"meter_values":[', *separated, b"]}"]
+    return _one_line(_json(head)[:-1]) + b',"meter_values":['
+
+
+def encode_page(values: Sequence[StoredValues], *, first: bool) -> bytes:
+    """Return some of the meter values of a line. `first` means that no values come before them."""
+    text = _one_line(_json(list(map(_values_of, values)))[1:-1])
+    return text if first or not text else b"," + text
 
 
 def decode(line: bytes) -> Record:

@@ -1,7 +1,7 @@
 """Helpers that the tests of the archive share."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,9 @@ import msgspec
 
 from admin.archive import archive, manifest
 from admin.archive.archive import Item, Reader
+from admin.archive.lines import Line
 from admin.archive.manifest import Entry
-from admin.archive.records import encode
+from admin.archive.records import END, encode_head, encode_page
 from state.transactions.listing import Transaction
 from state.transactions.stored_values import StoredValues
 
@@ -38,10 +39,17 @@ def a_value(payload: bytes, **changes: Any) -> StoredValues:
     return msgspec.structs.replace(first, **changes)
 
 
+def a_line(
+    tenant: str, transaction: Transaction, finished_ms: int, pages: Sequence[Sequence[StoredValues]]
+) -> bytes:
+    texts = [encode_page(page, first=number == 0) for number, page in enumerate(pages)]
+    return b"".join((encode_head(tenant, transaction, finished_ms), *texts, END))
+
+
 def an_item(number: int, *payloads: bytes, charge_point: str = "CP.1", tenant: str = "demo") -> Item:
     found = a_transaction(id=number, charge_point=charge_point)
-    parts = encode(tenant, found, 1000 + number, [[a_value(payload) for payload in payloads]])
-    return Item(charge_point, number, found.started_ms, 1000 + number, parts)
+    line = a_line(tenant, found, 1000 + number, [[a_value(payload) for payload in payloads]])
+    return Item(charge_point, number, found.started_ms, 1000 + number, Line([line]))
 
 
 def put(directory: Path, *items: Item, tenant: str = "demo", day: str = DAY) -> Entry | None:

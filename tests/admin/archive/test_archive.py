@@ -134,11 +134,10 @@ def test_a_file_is_whole_only_with_the_size_that_it_was_written_with(tmp_path: P
     put(tmp_path, an_item(2))
     with (tmp_path / SECOND).open("ab") as file:
         file.write(b"x")
-    with archive.open_to_write(tmp_path) as opened:
-        known = opened.is_whole([FIRST, SECOND, "other/2026-11-29/00000001.ndjson.gz", "no file"])
-        assert list(known.values()) == [True, False, False, False]
-        (tmp_path / FIRST).unlink()
-        assert opened.is_whole([FIRST]) == {FIRST: False}
+    known = Reader(tmp_path).is_whole([FIRST, SECOND, "other/2026-11-29/00000001.ndjson.gz", "no file"])
+    assert list(known.values()) == [True, False, False, False]
+    (tmp_path / FIRST).unlink()
+    assert Reader(tmp_path).is_whole([FIRST]) == {FIRST: False}
 
 
 def _count_steps(monkeypatch: pytest.MonkeyPatch, crash_at: int | None) -> Callable[[], int]:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from admin.archive.records import Record, RecordUnreadable, decode, encode
+from admin.archive.records import Record, RecordUnreadable, decode
 from state.transactions.listing import Transaction
 from state.transactions.stored_values import StoredValues
-from tests.support.archives import a_transaction, a_value
+from tests.support.archives import a_line, a_transaction, a_value
 
 NUMBERS = st.integers(0, 2**53)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -38,14 +38,17 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     for field in msgspec.structs.fields(Transaction)
     if field.name != "id"
 }
+PAGES: st.SearchStrategy[list[list[StoredValues]]] = st.lists(
+    st.lists(VALUES, min_size=1, max_size=3), max_size=3
+) | st.just([[]])
 TRANSACTIONS = st.builds(Transaction, id=st.just(1), **FIELDS)
 
 
-@given(TEXTS, TRANSACTIONS, NUMBERS, st.lists(st.lists(VALUES, max_size=3), max_size=3))
+@given(TEXTS, TRANSACTIONS, NUMBERS, PAGES)
 def test_a_record_is_one_line_and_gives_back_everything(
     tenant: str, transaction: Transaction, finished_ms: int, pages: list[list[StoredValues]]
 ) -> None:
-    line = b"".join(encode(tenant, transaction, finished_ms, pages))
+    line = a_line(tenant, transaction, finished_ms, pages)
     assert b"\n" not in line
     values = tuple(message for page in pages for message in page)
     assert decode(line) == Record(
@@ -56,7 +59,7 @@ def test_a_record_is_one_line_and_gives_back_everything(
 
 def test_values_that_were_sent_on_several_lines_are_on_one_line_and_mean_the_same() -> None:
     sent = b'[{\r\n  "timestamp": "a\\nb",\n  "sampledValue": []\n}]'
-    line = b"".join(encode("demo", a_transaction(), 1, [[a_value(sent)]]))
+    line = a_line("demo", a_transaction(), 1, [[a_value(sent)]])
     assert b"\n" not in line
     assert b"\r" not in line
     [message] = decode(line).values
@@ -70,13 +73,13 @@ def test_a_line_that_is_not_a_record_is_refused(line: bytes) -> None:
 
 
 def test_a_record_of_a_newer_format_is_refused_with_the_number_of_its_format() -> None:
-    line = b"".join(encode("demo", a_transaction(), 1, [])).replace(b'"format":1', b'"format":2')
+    line = a_line("demo", a_transaction(), 1, []).replace(b'"format":1', b'"format":2')
     with pytest.raises(RecordUnreadable, match="format 2"):
         decode(line)
 
 
 def test_a_member_of_a_transaction_that_this_release_does_not_know_is_ignored() -> None:
-    line = b"".join(encode("demo", a_transaction(), 1, []))
+    line = a_line("demo", a_transaction(), 1, [])
     longer = line.replace(b'"transaction":{', b'"transaction":{"tariff":{"a":1},')
     assert longer != line
     assert decode(longer) == decode(line)
