@@ -19,6 +19,10 @@ class StoreUnavailable(StateError):  # noqa: N818  the name says what happened
         self.sent = sent
 
 
+class StoreFull(StoreUnavailable):
+    """The store has too little room for what was asked. Deleting and ending still work."""
+
+
 class StoreRefused(StateError):  # noqa: N818  the name says what happened
     """The store cannot be used as it is set up; the text says what is wrong and what would be right."""
 

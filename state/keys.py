@@ -27,6 +27,8 @@ CERTIFICATES_SWEPT = "csms:certificates-swept"
 """The time at which the certificates of each tenant were last examined for their expiry."""
 ARCHIVE = "csms:archive"
 """Where the archive is, and up to which time all finished transactions are in it."""
+DISK = "csms:disk"
+"""How full the disk of the embedded server is. Only the server's supervisor writes this."""
 REFUSALS = "csms:refusals"
 """Refused handshakes that concern no registered charge point."""
 

@@ -19,6 +19,8 @@ from state.redis import checks, url
 from state.redis.blocking import BlockingConnections
 from state.redis.client import Lane, Target
 from state.redis.connection import Arg, Ask, pack
+from state.redis.headroom import Headroom
+from state.redis.headroom_watch import HeadroomWatch
 from state.redis.pending import PendingReplies
 from state.scripts import SCRIPTS, Script
 
@@ -124,6 +126,12 @@ class Store:
         self._lane_by_key: dict[str, Lane] = {}
         self._changed = trio.Event()
         self._clock_offset_ms = 0.0
+        self.headroom_watch = HeadroomWatch(self._ask_replies)
+
+    @property
+    def headroom(self) -> Headroom:
+        """How full the store is. At most 2 s old."""
+        return self.headroom_watch.headroom
 
     async def wait_available(self) -> None:
         while not self.available:
@@ -225,6 +233,7 @@ class Store:
         async with trio.open_nursery() as nursery:
             for lane in self._all_lanes():
                 nursery.start_soon(lane.run)
+            nursery.start_soon(self.headroom_watch.run)
             try:
                 while True:
                     await trio.sleep(_CHECK_EVERY_S)
@@ -334,6 +343,9 @@ class Store:
     def _note_meta(self, found: meta.Meta) -> None:
         self.packs = found.readable_from >= meta.PACKED_FORMAT
 
+    async def _ask_replies(self, commands: Sequence[Sequence[Arg]]) -> list[Any]:
+        return await self._ask_many([pack(command) for command in commands])
+
     async def _ask_many(self, packed: Sequence[bytes]) -> list[Any]:
         """Run commands, already encoded in RESP, on the connection that reads whole lists for operators.
 
@@ -357,6 +369,8 @@ class Store:
             raise error
         if lane is not None and str(error).startswith(("READONLY", "MASTERDOWN")):
             lane.end(f"the store is not a primary any more: {error}")
+        if str(error).startswith("OOM"):
+            self.headroom_watch.look_soon()
         raise StoreUnavailable(f"the store did not execute a command: {error}", sent=sent)
 
 

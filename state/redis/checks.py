@@ -94,7 +94,7 @@ def judge(replies: Sequence[Any], durability: Durability, at: float) -> ServerIn
         )
     if isinstance(time, ResponseError):
         raise StoreRefused(f"the store's clock cannot be read ({time}); allow this user the command TIME")
-    info = _read_info(info_reply)
+    info = read_info(info_reply)
     if info.get("role") != "master":
         raise StoreRefused(
             f"the store's role is {info.get('role')}; it must be master, so use the primary's URL"
@@ -128,7 +128,7 @@ def _judge_settings(info: dict[str, str], settings: Sequence[Any], durability: D
             )
 
 
-def _read_info(reply: bytes) -> dict[str, str]:
+def read_info(reply: bytes) -> dict[str, str]:
     lines = reply.decode(errors="replace").splitlines()
     return {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}
 
