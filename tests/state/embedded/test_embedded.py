@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from state.embedded import embedded
-from state.embedded.embedded import run_embedded
+from state.embedded.embedded import Disk, run_embedded
 from state.errors import StoreRefused, StoreUnavailable
 from state.store import StoreConfig, open_store
 from tests.support.pace import Pace
@@ -73,7 +73,9 @@ async def test_writes_are_refused_while_the_free_disk_space_is_below_the_limit(
         async with trio.open_nursery() as nursery:
 
             async def run(*, task_status: trio.TaskStatus[str]) -> None:
-                await run_embedded(directory, floor_bytes=500, free=lambda _: free, task_status=task_status)
+                await run_embedded(
+                    directory, floor_bytes=500, disk=lambda _: Disk(free, 10_000), task_status=task_status
+                )
 
             url = await nursery.start(run)
             async with open_store(StoreConfig(url=url)) as store:

@@ -1,0 +1,226 @@
+import os
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+from structlog.testing import capture_logs
+
+from state.embedded.data_files import DataFiles
+from state.embedded.embedded import run_embedded
+from state.errors import StoreRefused
+from state.redis.connection import pack
+from state.store import Store, StoreConfig, open_store
+from tests.support.waiting import until
+
+HALF = pack(["SET", "half", "x" * 100])[:60]
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="csms test ") as path:
+        yield Path(path) / "data"
+
+
+@pytest.fixture(autouse=True)
+def _notes_are_taken_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("state.embedded.embedded.LOOK_EVERY_S", 0.05)
+
+
+@asynccontextmanager
+async def embedded(directory: Path, *, accept_lost_data: bool = False) -> AsyncIterator[Store]:
+    """Yield the store of an embedded server that is killed at the end, as if the machine had no power."""
+    async with trio.open_nursery() as nursery:
+        url = await nursery.start(partial(run_embedded, directory, accept_lost_data=accept_lost_data))
+        async with open_store(StoreConfig(url=url)) as store:
+            yield store
+            pid = await server_pid(store)
+        os.kill(pid, signal.SIGKILL)
+        nursery.cancel_scope.cancel()
+
+
+async def server_pid(store: Store) -> int:
+    info = (await store.execute("INFO", "server")).decode()
+    return int(info.partition("process_id:")[2].split()[0])
+
+
+def commands_of(directory: Path) -> Path:
+    return next((directory / "appendonlydir").glob("*.incr.aof"))
+
+
+async def write(store: Store, directory: Path, first: int = 0) -> None:
+    """Write 50 keys, and wait until they are noted."""
+    for number in range(first, first + 50):
+        await store.execute("SET", f"key{number}", number)
+    files = DataFiles(directory)
+    await until(lambda: files.read_note() == files.measure())
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def add_zeros(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(bytes(4096))
+
+
+def break_length(path: Path) -> None:
+    data = path.read_bytes()
+    at = data.index(b"$", len(data) // 2)
+    path.write_bytes(data[:at] + b"$9" + data[at + 1 :])
+
+
+def break_length_into_too_long(path: Path) -> None:
+    data = path.read_bytes()
+    at = data.index(b"$", len(data) // 2)
+    path.write_bytes(data[:at] + b"$99999" + data[at + 1 :])
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def remove_all(path: Path) -> None:
+    for each in path.parent.iterdir():
+        each.unlink()
+
+
+def shorten_base(path: Path) -> None:
+    base = next(path.parent.glob("*.base.rdb"))
+    os.truncate(base, base.stat().st_size - 1)
+
+
+def flip_base(path: Path) -> None:
+    base = next(path.parent.glob("*.base.rdb"))
+    data = bytearray(base.read_bytes())
+    data[30] ^= 1
+    base.write_bytes(data)
+
+
+DAMAGES = [
+    (cut, r"incr\.aof has [\d,]+ bytes, but [\d,]+ bytes were on disk before, so the last 1 are lost"),
+    (add_zeros, r"incr\.aof is damaged at byte [\d,]+ of [\d,]+"),
+    (break_length, r"incr\.aof is damaged at byte [\d,]+ of [\d,]+"),
+    (break_length_into_too_long, r"incr\.aof is damaged at byte [\d,]+ of [\d,]+"),
+    (remove, r"incr\.aof is missing"),
+    (remove_all, r"manifest is missing"),
+    (shorten_base, r"base\.rdb has [\d,]+ bytes, but [\d,]+ bytes were on disk before"),
+    (flip_base, r"cannot read its data in .*RDB"),
+]
+
+
+@pytest.mark.parametrize(("damage", "words"), DAMAGES, ids=lambda value: getattr(value, "__name__", ""))
+async def test_damaged_data_files_are_refused_at_the_start_with_the_file_and_what_to_do(
+    directory: Path, damage: Callable[[Path], None], words: str
+) -> None:
+    with trio.fail_after(60):
+        async with embedded(directory) as store:
+            await write(store, directory)
+        damage(commands_of(directory))
+        with pytest.raises(StoreRefused, match=words) as refused:
+            await run_embedded(directory)
+        assert "from a backup" in str(refused.value)
+        assert "--accept-lost-data" in str(refused.value)
+
+
+@pytest.mark.parametrize(("damage", "words"), [DAMAGES[0], DAMAGES[1], DAMAGES[7]])
+async def test_data_files_that_are_damaged_while_the_killed_server_is_down_end_the_supervisor(
+    directory: Path, damage: Callable[[Path], None], words: str
+) -> None:
+    refused = pytest.RaisesExc(StoreRefused, match=words)
+    with trio.fail_after(60), pytest.RaisesGroup(refused, flatten_subgroups=True):
+        async with trio.open_nursery() as nursery:
+            url = await nursery.start(run_embedded, directory)
+            async with open_store(StoreConfig(url=url)) as store:
+                await write(store, directory)
+                pid = await server_pid(store)
+            os.kill(pid, signal.SIGKILL)
+            damage(commands_of(directory))
+
+
+@pytest.mark.parametrize("with_note", [True, False])
+async def test_half_a_command_at_the_end_is_kept_aside_and_cut_off_and_nothing_else_is_lost(
+    directory: Path, *, with_note: bool
+) -> None:
+    with trio.fail_after(60), capture_logs() as logs:
+        async with embedded(directory) as store:
+            await write(store, directory)
+        path = commands_of(directory)
+        whole = path.read_bytes()
+        path.write_bytes(whole + HALF)
+        if not with_note:
+            DataFiles(directory).forget_note()
+        async with embedded(directory) as store:
+            assert await store.execute("GET", "key49") == b"49"
+            assert await store.execute("EXISTS", "half") == 0
+            await write(store, directory, 50)
+        [log] = [log for log in logs if log["event"] == "valkey.torn_end_cut"]
+        assert log["torn_bytes"] == len(HALF)
+        assert Path(log["kept"]).read_bytes() == HALF  # noqa: ASYNC240  A small local file.
+        assert path.read_bytes().startswith(whole)
+
+
+async def test_a_killed_server_whose_file_ends_with_half_a_command_is_started_again_with_all_its_data(
+    directory: Path,
+) -> None:
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            url = await nursery.start(run_embedded, directory)
+            async with open_store(StoreConfig(url=url)) as store:
+                for number in range(100):
+                    await store.execute("SET", f"key{number}", number)
+                os.kill(await server_pid(store), signal.SIGKILL)
+                with commands_of(directory).open("ab") as file:
+                    file.write(HALF)
+                while store.available:
+                    await store.wait_changed()
+                await store.wait_available()
+                assert await store.execute("GET", "key99") == b"99"
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_server_that_rewrote_its_files_after_the_last_note_is_started_again(directory: Path) -> None:
+    with trio.fail_after(60):
+        async with embedded(directory) as store:
+            await write(store, directory)
+            before = DataFiles(directory).read_note()
+            await store.execute("BGREWRITEAOF", key="")
+            await until(lambda: DataFiles(directory).read_note() > before)
+            await until(lambda: len(DataFiles(directory).read_note()) == len(before))
+            await write(store, directory, 50)
+        DataFiles(directory).write_note(before)
+        async with embedded(directory) as store:
+            assert await store.execute("GET", "key99") == b"99"
+
+
+async def test_files_that_are_older_than_the_note_are_refused(directory: Path) -> None:
+    with trio.fail_after(60):
+        async with embedded(directory) as store:
+            await write(store, directory)
+        files = DataFiles(directory)
+        later = tuple(
+            each._replace(name=each.name.replace(".1.", ".2."), number=2) for each in files.measure()
+        )
+        files.write_note(later)
+        with pytest.raises(StoreRefused, match=r"2\.base\.rdb is missing"):
+            await run_embedded(directory)
+
+
+@pytest.mark.parametrize("damage", [cut, add_zeros, break_length, break_length_into_too_long])
+async def test_the_server_starts_with_what_is_left_if_the_operator_accepts_the_loss(
+    directory: Path, damage: Callable[[Path], None]
+) -> None:
+    with trio.fail_after(60):
+        async with embedded(directory) as store:
+            await write(store, directory)
+        damage(commands_of(directory))
+        async with embedded(directory, accept_lost_data=True) as store:
+            assert await store.execute("GET", "key0") == b"0"
+            await write(store, directory, 50)
+        async with embedded(directory) as store:
+            assert await store.execute("GET", "key99") == b"99"
