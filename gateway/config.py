@@ -199,9 +199,19 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
             ge=1,
             le=1_000_000,
             description="Greatest number of sessions that one process may have at once. A further charge "
-            "point gets 503 with Retry-After.",
+            "point gets 503 with Retry-After. If the process may not open enough files for this number and "
+            "`handshakes_in_flight`, csms lowers both and logs a warning.",
         ),
     ] = 15_000
+    memory_bytes: Annotated[
+        Annotated[int, Meta(ge=0, le=1 << 50)] | None,
+        Meta(
+            description="Memory that one process may use. At 85 % of it, a further charge point gets 503 "
+            "with Retry-After, until less than 80 % are used. Without this setting, the memory limit of the "
+            "container counts, if there is one. If this is 0, there is no such limit. A limit of the address "
+            "space (`ulimit -v`) always counts.",
+        ),
+    ] = None
     connections_per_address: Annotated[
         int,
         Meta(

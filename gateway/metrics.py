@@ -24,6 +24,12 @@ _STORE_HELP = {
     "in_flight": "Commands that were sent to the store and have no reply yet.",
     "bytes": "Number of bytes in the commands that wait to be sent to the store or have no reply yet.",
     "oldest_s": "Number of seconds that the oldest command without a reply has waited.",
+    "headroom": "How full the store is: 0 below 80 % of its `maxmemory`, 1 from 80 %, 2 from 90 %, 3 from "
+    "95 %. The free disk of the embedded server counts too.",
+    "memory_used_bytes": "Memory of the server that counts for its `maxmemory`.",
+    "memory_limit_bytes": "`maxmemory` of the server. 0 means that it has no limit.",
+    "persistence_failures": "Number of statuses in INFO persistence that are not ok: of the last write, "
+    "rewrite and snapshot.",
     "blocking_connections": "Connections to the store that are in use for blocking reads.",
 }
 
@@ -37,6 +43,7 @@ def registry(
         lambda: _transport(stats, handshakes),
         lambda: _faults(node, stats),
         lambda: _store(node),
+        lambda: _memory(node),
         lag.readings,
     )
     found.register(_Latencies(node.telemetry))
@@ -89,6 +96,22 @@ def _node(node: Node, hub: Hub) -> Iterator[Reading]:
         "Handshakes that csms refused with 429, because the connections of one charge point replaced each "
         "other too often.",
         telemetry.flapping,
+    )
+
+
+def _memory(node: Node) -> Iterator[Reading]:
+    memory = node.memory
+    yield Reading(
+        "csms_memory_limit_bytes",
+        "Memory that this process may use. 0 means that there is no limit.",
+        memory.limit,
+        "gauge",
+    )
+    yield Reading(
+        "csms_memory_full",
+        "1 while this process refuses new connections, because it uses 85 % of its memory. Otherwise 0.",
+        memory.is_reached,
+        "gauge",
     )
 
 

@@ -10,6 +10,7 @@ import trio
 
 from gateway.config import GatewayConfig
 from gateway.fault_counts import FaultCounts
+from gateway.memory_ceiling import MemoryCeiling, find_limit
 from gateway.ocpp16.faults.table import FaultName
 from gateway.refusal_counts import RefusalCounts
 from gateway.revocations import Revocations
@@ -49,6 +50,7 @@ class Node:
         self.refusals = RefusalCounts(store, self.background)
         self.revocations = revocations or Revocations()
         self.readoptions = trio.Semaphore(READOPTIONS)
+        self.memory = MemoryCeiling(find_limit(config.limits.memory_bytes))
         self.draining = False
         self.inbox_read = "0"
         """Id of the last message that was read from the inbox."""

@@ -1,7 +1,6 @@
 """One gateway process, from its configuration to its exit."""
 
 import os
-import resource
 import signal
 import socket
 from functools import partial
@@ -16,6 +15,7 @@ from gateway.admission.handshake import Admission, handle
 from gateway.admission.takeover import Takeovers
 from gateway.config import GatewayConfig, ListenConfig
 from gateway.drain import TAIL_S, close_sessions, write_rest
+from gateway.file_limit import fit_connections, raise_file_limit
 from gateway.hub import Hub
 from gateway.node import Node
 from gateway.revocations import Revocations
@@ -80,7 +80,7 @@ class _Stop:
 
 
 async def _start(config: GatewayConfig, stop: _Stop) -> None:
-    _raise_file_limit()
+    config = fit_connections(config, raise_file_limit())
     listen = config.listen
     if listen.ws_port is None and listen.wss_port is None and listen.client_certificate_port is None:
         raise ConfigError(
@@ -133,6 +133,7 @@ async def _serve(node: Node, listeners: _Listeners, edge: TlsEdge, trusted: Netw
     serving = False
     async with trio.open_nursery() as probes:
         probes.start_soon(lag.watch)
+        probes.start_soon(node.memory.watch)
         health_port = await probes.start(
             partial(
                 serve_health,
@@ -215,11 +216,6 @@ def _note_refused(node: Node, reason: Refused, address: str, detail: str) -> Non
     """Record a connection that the transport refused. Nobody knows its charge point."""
     node.telemetry.refusals[reason.word] += 1
     node.refusals.note(None, reason.word, address, detail)
-
-
-def _raise_file_limit() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _ports(listeners: _Listeners, health_port: int) -> dict[str, int]:

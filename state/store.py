@@ -224,6 +224,7 @@ class Store:
             "bytes": sum(lane.pending.bytes for lane in lanes),
             "oldest_s": max(0.0, now - min(oldest)) if oldest else 0.0,
             "blocking_connections": self._blocking.in_use,
+            **self.headroom_watch.stats(),
         }
 
     # --- The methods below are for open_store. ---

@@ -55,6 +55,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     authority: DevelopmentCa
     pepper_file: Path
     drain_s: float
+    gateway_memory: int
     log_level: str
 
 
@@ -98,6 +99,7 @@ def _gateway(site: Site, health_port: int) -> dict[str, dict[str, Any]]:
             "client_authorities_file": site.authority.client_authorities_file,
         },
         "drain": {"window_s": site.drain_s},
+        "limits": {"memory_bytes": site.gateway_memory},
         **_common(site),
     }
 

@@ -56,6 +56,8 @@ def up_command(
     ports: Annotated[int | None, Parameter(validator=Number(gte=0, lte=65_468))] = None,
     workers: Annotated[int, Parameter(validator=Number(gte=1, lte=64))] = 1,
     redis: Annotated[str | None, Parameter(env_var="CSMS__STORE__URL", show_default=False)] = None,
+    max_memory: Annotated[int | None, Parameter(validator=Number(gte=32))] = None,
+    accept_lost_data: Annotated[bool, Parameter(negative=())] = False,
     drain_seconds: Annotated[float, Parameter(validator=Number(gte=0, lte=600))] = 1.0,
     json: Annotated[bool, Parameter(negative=())] = False,
     log_level: Level = "warning",
@@ -83,6 +85,13 @@ def up_command(
         The URL of a Redis or Valkey to use (`redis://`, `rediss://` or `unix://`) instead of starting one.
         Put a URL with a password into the variable CSMS__STORE__URL, because other users of the machine can
         see the command line.
+    max_memory
+        The memory for the data of the Valkey that `csms up` starts, in MiB. At 80 % of it, csms warns. At
+        95 %, csms accepts no new transactions. Without the option, this is 40 % of the memory of the machine
+        or container, because Valkey may need as much again while it rewrites its file.
+    accept_lost_data
+        Start although the data files of Valkey are damaged or lost their end, and go on with what is left.
+        Acknowledged transactions are then lost. Use a backup instead if there is one.
     drain_seconds
         When the gateways stop, they spread the closing of their connections over this number of seconds. At
         most 20 s later, all processes have stopped. A second Ctrl-C stops them at once.
@@ -97,6 +106,8 @@ def up_command(
         first_port=ports,
         workers=workers,
         redis=redis,
+        max_memory_mib=max_memory,
+        accept_lost_data=accept_lost_data,
         drain_s=drain_seconds,
         json=json,
         log_level=log_level,

@@ -14,8 +14,10 @@ from admin.cli.addresses import Addresses
 from admin.cli.children import HeldPorts, Site, programs
 from admin.cli.demo import Demo, ensure_demo
 from admin.cli.development_ca import DevelopmentCa, ensure_development_ca
+from admin.cli.memory_shares import Shares, divide
 from admin.cli.stopping import Shutdown, bound_shutdown
 from admin.cli.supervisor import Child
+from gateway.service import machine
 from state.embedded.embedded import run_embedded
 from state.patience import until_stored, wait_for
 from state.store import StoreConfig, start_store
@@ -30,6 +32,8 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 1
     drain_s: float = 1.0
     redis: str | None = None
+    max_memory_mib: int | None = None
+    accept_lost_data: bool = False
     json: bool = False
     log_level: str = "warning"
 
@@ -45,6 +49,7 @@ async def up(options: UpOptions, stderr: TextIO) -> None:
         data_dir.open_data_dir(options.data_dir) as directory,
         closing(HeldPorts(options.first_port, options.workers)) as ports,
     ):
+        shares = divide(machine.total_memory(), options.workers)
         pepper_file = directory / "pepper"
         pepper = data_dir.ensure_secret(pepper_file).encode()
         site = Site(
@@ -53,9 +58,13 @@ async def up(options: UpOptions, stderr: TextIO) -> None:
             authority=_development_ca(directory / "ca"),
             pepper_file=pepper_file,
             drain_s=options.drain_s,
+            gateway_memory=shares.gateway,
             log_level=options.log_level,
         )
-        async with bound_shutdown(options.drain_s + _STOP_S) as stop, _store(options, directory) as url:
+        async with (
+            bound_shutdown(options.drain_s + _STOP_S) as stop,
+            _store(options, directory, shares) as url,
+        ):
             demo = None
             with stop.new_scope():
                 async with start_store(StoreConfig(url=url)) as store:
@@ -72,13 +81,20 @@ async def up(options: UpOptions, stderr: TextIO) -> None:
 
 
 @asynccontextmanager
-async def _store(options: UpOptions, directory: Path) -> AsyncIterator[str]:
+async def _store(options: UpOptions, directory: Path, shares: Shares) -> AsyncIterator[str]:
     """Yield the URL of the given Redis, or start a Valkey that ends after all other processes."""
     if options.redis:
         yield options.redis
         return
     async with trio.open_nursery() as nursery:
-        yield await nursery.start(run_embedded, directory / "valkey")
+        mib = options.max_memory_mib
+        run = partial(
+            run_embedded,
+            directory / "valkey",
+            max_memory=shares.store if mib is None else mib << 20,
+            accept_lost_data=options.accept_lost_data,
+        )
+        yield await nursery.start(run)
         nursery.cancel_scope.cancel()
 
 

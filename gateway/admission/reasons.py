@@ -33,6 +33,11 @@ class Reason(_Row, Enum):
         f"This gateway cannot take a new connection now. {_AGAIN}",
         "The gateway process was full or draining, or had no store.",
     )
+    MEMORY_FULL = (
+        503,
+        f"This gateway has no memory left for a new connection. {_AGAIN}",
+        "The gateway process used 85 % of its memory (`limits.memory_bytes`).",
+    )
     STORE_AWAY = 503, f"The store does not answer. {_AGAIN}", "The store did not answer."
     LATE_CLAIM = (
         503,

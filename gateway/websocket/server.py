@@ -5,6 +5,7 @@ The accept loop never ends by itself, and no peer can end the connection of anot
 
 import contextlib
 import errno
+import math
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
@@ -32,6 +33,7 @@ ACCEPT_BURST = 32
 # Errors of accept() that end once descriptors or memory are free again.
 _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 EXHAUSTED_S = 0.1
+COMPLAINT_S = 10.0
 
 _log = structlog.get_logger()
 
@@ -63,6 +65,8 @@ class Server:
         self._on_refused = on_refused
         self._trusts_proxy = trusts_proxy
         self._accepting = trio.CancelScope()
+        self._spare = socket.socket()
+        self._complain_at = -math.inf
 
     def stop_accepting(self) -> None:
         """Accept the connections that wait in the queues, then close the listeners. Open connections stay."""
@@ -83,6 +87,7 @@ class Server:
                 self._close_listeners()
         finally:
             self._close_listeners()
+            self._spare.close()
 
     def _close_listeners(self) -> None:
         for sock in self._sockets:
@@ -100,8 +105,25 @@ class Server:
                     if not self._accept(listener, connections):
                         break
             except OSError as error:
-                _log.warning("listener.accept_failed", error=str(error))
+                self._refuse_waiting(listener, error)
                 await trio.sleep(EXHAUSTED_S)
+
+    def _refuse_waiting(self, listener: socket.socket, error: OSError) -> None:
+        """Close the connections in the queue, so that their charge points try elsewhere or later.
+
+        No descriptor is left for them. The spare one lets us take them out of the queue.
+        """
+        if trio.current_time() >= self._complain_at:
+            self._complain_at = trio.current_time() + COMPLAINT_S
+            _log.warning("listener.accept_failed", error=str(error))
+        self._spare.close()
+        with contextlib.suppress(OSError):
+            for _ in range(ACCEPT_BURST):
+                listener.accept()[0].close()
+                self.stats.accepted += 1
+                self.stats.over_limit += 1
+        with contextlib.suppress(OSError):
+            self._spare = socket.socket()
 
     def _accept(self, listener: socket.socket, connections: trio.Nursery) -> bool:
         """Accept a connection. Return whether there was a connection in the queue.

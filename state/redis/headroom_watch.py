@@ -38,6 +38,14 @@ class HeadroomWatch:
         self._unlimited = 0
         self._soon = trio.Event()
 
+    def stats(self) -> dict[str, int]:
+        return {
+            "headroom": LEVELS.index(self.headroom.level),
+            "memory_used_bytes": self.memory.used,
+            "memory_limit_bytes": self.memory.limit,
+            "persistence_failures": len(self.failures),
+        }
+
     def look_soon(self) -> None:
         """Look again at once, because the server refused a write for lack of memory."""
         self._soon.set()

@@ -1,0 +1,56 @@
+"""Fits the number of connections to the number of files that the process may open.
+
+Without a free descriptor, a process could not answer its probes, reach its store or read its files.
+"""
+
+import resource
+
+import msgspec
+import structlog
+
+from gateway.config import GatewayConfig
+from gateway.service.config import ConfigError
+
+KEPT_BACK = 96
+"""Descriptors for probes, listeners, logs, TLS files and what Python opens. The store's come on top."""
+FEWEST = 32
+_HANDSHAKES_SHARE = 4
+"""If descriptors are scarce, at most one in this number is for handshakes."""
+
+_log = structlog.get_logger()
+
+
+def raise_file_limit() -> int:
+    """Raise the soft limit of open files to the hard limit, and return it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def fit_connections(config: GatewayConfig, files: int) -> GatewayConfig:
+    """Lower `limits.connections` and `limits.handshakes_in_flight` to what `files` descriptors allow.
+
+    Raises ConfigError if hardly any charge point could connect.
+    """
+    store, limits = config.store, config.limits
+    kept_back = KEPT_BACK + store.connections + store.blocking_connections
+    room = files - kept_back
+    wanted = limits.connections + limits.handshakes_in_flight
+    if wanted <= room:
+        return config
+    if room < FEWEST:
+        raise ConfigError(
+            f"this process may open {files} files, of which it keeps {kept_back} for itself; raise the limit"
+            f" of open files (ulimit -n, LimitNOFILE) to {wanted + kept_back}"
+        )
+    handshakes = min(limits.handshakes_in_flight, room // _HANDSHAKES_SHARE)
+    connections = min(limits.connections, room - handshakes)
+    _log.warning(
+        "limits.lowered",
+        connections=connections,
+        handshakes_in_flight=handshakes,
+        open_files=files,
+        needed=wanted + kept_back,
+    )
+    fitted = msgspec.structs.replace(limits, connections=connections, handshakes_in_flight=handshakes)
+    return msgspec.structs.replace(config, limits=fitted)

@@ -1,0 +1,58 @@
+"""A ceiling of memory, so that a full process refuses new sessions instead of losing those it has.
+
+The kernel kills a process whose container has no memory left, and all its charge points lose their
+connection at once.
+"""
+
+from collections.abc import Callable
+
+import structlog
+import trio
+
+from gateway.service import machine
+
+REFUSES_AT = 0.85
+ACCEPTS_BELOW = 0.80
+_EVERY_S = 1.0
+
+_log = structlog.get_logger()
+
+
+class MemoryCeiling:
+    """`is_reached` says whether new connections must be refused. `limit` is 0 if there is none."""
+
+    def __init__(
+        self, limit_bytes: int, read_used: Callable[[], machine.Used | None] = machine.read_used
+    ) -> None:
+        self.limit = limit_bytes
+        self.used = 0
+        self.is_reached = False
+        self._address_space = machine.address_space_limit()
+        self._read_used = read_used
+
+    async def watch(self) -> None:
+        while True:
+            self.look()
+            await trio.sleep(_EVERY_S)
+
+    def look(self) -> None:
+        used = self._read_used()
+        if used is None:
+            return
+        self.used = used.resident
+        share = used.resident / self.limit if self.limit else 0.0
+        if self._address_space:
+            share = max(share, used.address_space / self._address_space)
+        reached = share >= (ACCEPTS_BELOW if self.is_reached else REFUSES_AT)
+        if reached != self.is_reached:
+            _log.warning(
+                "memory.ceiling_reached" if reached else "memory.ceiling_left",
+                used_mib=self.used >> 20,
+                percent=round(share * 100),
+            )
+        self.is_reached = reached
+
+
+def find_limit(configured: int | None) -> int:
+    """Return the limit in bytes: the one that is configured, or else the container's, or else 0."""
+    return (machine.container_memory() or 0) if configured is None else configured
