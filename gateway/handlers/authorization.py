@@ -14,12 +14,21 @@ async def judge(charge_point: ChargePoint, id_tag: str) -> tuple[IdTag | None, I
     status Expired. The status is never ConcurrentTx, because only a start can exceed the tag's limit of
     transactions.
     """
-    tag = await id_tags.get(charge_point.store, charge_point.tenant, id_tag)
+    tag = await look_up(charge_point, id_tag)
+    return tag, describe(charge_point, id_tag, tag)
+
+
+async def look_up(charge_point: ChargePoint, id_tag: str) -> IdTag | None:
+    return await id_tags.get(charge_point.store, charge_point.tenant, id_tag)
+
+
+def describe(charge_point: ChargePoint, id_tag: str, tag: IdTag | None) -> IdTagInfo:
+    """Return the idTagInfo of a tag that was looked up."""
     if tag is None:
         if " " in id_tag or ";" in id_tag:
             charge_point.fault("id_tag_odd")
-        return None, IdTagInfo(status="Invalid")
-    return tag, IdTagInfo(status=_status(tag), expiry_date=tag.expiry_date, parent_id_tag=tag.parent_id_tag)
+        return IdTagInfo(status="Invalid")
+    return IdTagInfo(status=_status(tag), expiry_date=tag.expiry_date, parent_id_tag=tag.parent_id_tag)
 
 
 def _status(tag: IdTag) -> id_tags.Status:

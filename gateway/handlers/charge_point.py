@@ -2,6 +2,8 @@
 
 import dataclasses
 import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 import trio
@@ -78,7 +80,8 @@ class ChargePoint(msgspec.Struct, gc=False):
 
     `payload` is the JSON of the call. The handler adds the faults of the message to `faults`. `fence` is the
     state of the session's lease that the store last returned when a fact was stored. If `fence` is `newer`,
-    the session ends. If it is `lost`, the session takes its lease again.
+    the session ends. If it is `lost`, the session takes its lease again. `later` has the work that the answer
+    does not wait for.
     """
 
     store: Store
@@ -88,6 +91,7 @@ class ChargePoint(msgspec.Struct, gc=False):
     sent: AsSent | None = None
     faults: list[FaultName] = msgspec.field(default_factory=list)
     fence: Fence = "ok"
+    later: tuple[Callable[[], Awaitable[object]], ...] = ()
 
     @property
     def tenant(self) -> str:
@@ -117,6 +121,19 @@ class ChargePoint(msgspec.Struct, gc=False):
         if parsed.ms is not None and (fault := timestamps.find_fault(parsed.ms, now_ms())) is not None:
             self.fault(fault)
         return parsed.ms
+
+    def see_through[*Args](self, work: Callable[[*Args], Awaitable[object]], *args: *Args) -> None:
+        """Let the session do this work of a call beside the answer, and repeat it until the store has it.
+
+        If the process ends in between, the work is lost. So this is only for work that something else mends,
+        and never for a fact.
+        """
+        self.later = (*self.later, partial(work, *args))
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether all answers to our calls that arrived so far are stored."""
+        return self.memory.outcome_stored is None or self.memory.outcome_stored.is_set()
 
     async def catch_up(self) -> None:
         """Wait until the charge point's earlier answers are stored, for 5 s at most.

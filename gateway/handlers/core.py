@@ -1,7 +1,10 @@
 """Core profile: answer the charge point's calls and store its facts (OCPP 1.6 section 4, errata 2025-04)."""
 
+from functools import partial
+
 import msgspec
 
+from gateway.at_once import at_once
 from gateway.handlers import authorization, peculiarities
 from gateway.handlers.charge_point import ChargePoint, now_ms, now_text
 from gateway.handlers.data_transfer import data_transfer
@@ -16,7 +19,7 @@ from state.features import charging_profiles, reservations
 from state.tenants.id_tags import IdTag
 from state.transactions import meter_values as values
 from state.transactions import remote_starts
-from state.transactions.running import read_start_times
+from state.transactions.running import Open, read_start_times
 
 OFFLINE_AFTER_MS = 120_000
 """Age above which a StartTransaction counts as one that the charge point made while it was offline."""
@@ -60,13 +63,20 @@ async def status_notification(
         received_ms=now_ms(),
     )
     recorded = await connectors.record_status(charge_point.store, charge_point.lease, connector)
-    running = recorded.running
-    if running is not None and not await _is_older_than_start(request, running.id, charge_point):
-        # Nobody charges at a connector that is Available, so the driver may charge elsewhere. The stop of the
-        # transaction may still follow.
-        await transactions.release_hold(charge_point.store, charge_point.lease.keys, running.hold)
+    if recorded.running is not None:
+        charge_point.see_through(_free_connector, request, recorded.running, charge_point)
     peculiarities.check_status(request, charge_point)
     return core.StatusNotificationResult()
+
+
+async def _free_connector(request: core.StatusNotification, running: Open, charge_point: ChargePoint) -> None:
+    """Release the hold of the transaction on a connector that is Available.
+
+    Nobody charges at this connector, so the driver may charge elsewhere. The stop of the transaction may
+    still follow.
+    """
+    if not await _is_older_than_start(request, running.id, charge_point):
+        await transactions.release_hold(charge_point.store, charge_point.lease.keys, running.hold)
 
 
 async def _is_older_than_start(
@@ -98,22 +108,21 @@ async def start_transaction(
 ) -> core.StartTransactionResult:
     """Store the start, and always answer with a transactionId (5.8).
 
-    A transaction that has begun cannot be refused, not even for an unknown id tag.
+    A transaction that has begun cannot be refused, not even for an unknown id tag. The answer waits only
+    until the start is stored, which takes at most three round trips.
     """
     store, lease, start = charge_point.store, charge_point.lease, _read_start(request, charge_point)
-
-    def note(outcome: transactions.StartOutcome) -> None:
-        charge_point.note_fence(outcome.fence)
-        if isinstance(outcome, transactions.Started) and outcome.clock_fault:
-            charge_point.fault("clock_stuck")
-
-    found = await transactions.find_start(store, lease, start)
+    # No answer to our calls arrives before this call is answered, because one task reads both.
+    caught_up = charge_point.is_caught_up
+    found, tag = await at_once(
+        partial(transactions.find_start, store, lease, start),
+        partial(authorization.look_up, charge_point, request.id_tag),
+    )
     if isinstance(found, transactions.Replayed):
         charge_point.fault("repeated_start")
         outcome: transactions.StartOutcome = found
-        note(outcome)
     else:
-        tag, info = await authorization.judge(charge_point, request.id_tag)
+        info = authorization.describe(charge_point, request.id_tag, tag)
         parent = None if tag is None else tag.parent_id_tag
         reservation = reservations.find_used(
             found.reservations, start.connector_id, start.id_tag, parent, store.server_time_ms()
@@ -127,16 +136,28 @@ async def start_transaction(
             reservation=reservation,
             limit=limit,
             running=found.running,
-            note=note,
         )
-    # The answer to the remote start that led to this transaction may not be stored yet.
-    await charge_point.catch_up()
-    await remote_starts.fulfil(store, lease.keys, start, outcome.id)
+    charge_point.note_fence(outcome.fence)
     charge_point.memory.charging_at, charge_point.memory.began = request.connector_id, (start, outcome.id)
+    if isinstance(outcome, transactions.Started) and outcome.clock_fault:
+        charge_point.fault("clock_stuck")
+    # If this process dies before this is done, it is done when the charge point repeats the start.
+    if outcome.superseded is not None:
+        charge_point.see_through(transactions.release_hold, store, lease.keys, outcome.superseded)
+    if not isinstance(outcome, transactions.Started) or outcome.awaited or not caught_up:
+        charge_point.see_through(_fulfil_remote_start, start, outcome.id, charge_point)
     peculiarities.check_start(request, charge_point)
     return core.StartTransactionResult(
         id_tag_info=msgspec.json.decode(outcome.answer, type=IdTagInfo), transaction_id=outcome.id
     )
+
+
+async def _fulfil_remote_start(
+    start: transactions.Start, transaction_id: int, charge_point: ChargePoint
+) -> None:
+    # The answer to the remote start that led to this transaction may not be stored yet.
+    await charge_point.catch_up()
+    await remote_starts.fulfil(charge_point.store, charge_point.lease.keys, start, transaction_id)
 
 
 def _limit(tag: IdTag | None, info: IdTagInfo, start: transactions.Start) -> transactions.Limit | None:
@@ -174,14 +195,15 @@ async def stop_transaction(
         received_ms=received_ms,
         as_sent=charge_point.as_sent,
     )
-
-    def note(outcome: transactions.StopOutcome) -> None:
-        charge_point.memory.charging_at, charge_point.memory.ended = None, request.transaction_id
-        charge_point.note_fence(outcome.fence)
-        peculiarities.check_stop(request, outcome, stop.stopped_ms, charge_point)
-
     answer = b"" if info is None else msgspec.json.encode(info)
-    outcome = await transactions.stop(charge_point.store, charge_point.lease, stop, answer, note=note)
+    outcome = await transactions.stop(charge_point.store, charge_point.lease, stop, answer)
+    charge_point.memory.charging_at, charge_point.memory.ended = None, request.transaction_id
+    charge_point.note_fence(outcome.fence)
+    if not isinstance(outcome, transactions.Orphaned) and outcome.hold is not None:
+        charge_point.see_through(
+            transactions.release_hold, charge_point.store, charge_point.lease.keys, outcome.hold
+        )
+    peculiarities.check_stop(request, outcome, stop.stopped_ms, charge_point)
     return core.StopTransactionResult(
         id_tag_info=msgspec.json.decode(outcome.answer, type=IdTagInfo) if outcome.answer else None
     )

@@ -47,6 +47,7 @@ from gateway.service.client_certificates import ClientCertificate
 from gateway.service.frame_masking import FrameMasker
 from gateway.session.calls import Calls
 from gateway.session.link import Link
+from gateway.until_stored import until_stored
 from gateway.websocket.close_codes import Close, Closed, ConnectionClosed
 from gateway.websocket.connection import Connection
 from gateway.websocket.large_messages import SMALL
@@ -240,6 +241,8 @@ class Session:
                 answer = await self._rescue(call, error, charge_point)
                 if not answer:
                     return
+            for work in charge_point.later:
+                link.node.see_through(until_stored, work)
             try:  # noqa: SIM105  suppress() costs 3 % of a whole call
                 await link.send(answer, charge_point.faults)
             except ConnectionClosed:

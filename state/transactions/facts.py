@@ -5,7 +5,7 @@ stale, which means that the session has lost the lease. `fence` in the outcome s
 stale.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -84,7 +84,8 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     `clock_fault` means that a transaction with the same start was stopped before. The charge point's clock is
     not set then. `superseded` is the hold of the transaction that was open on this connector until now. The
     superseded transaction stays open. `superseded` is None if no transaction was open on this connector, or
-    if the session is stale.
+    if the session is stale. `awaited` means that a remote start waits for its transaction, which may be this
+    one.
     """
 
     id: int
@@ -92,6 +93,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     fence: Fence
     clock_fault: bool
     superseded: Hold | None
+    awaited: bool
 
 
 class Present(NamedTuple):
@@ -105,7 +107,7 @@ class Present(NamedTuple):
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
-    """Outcome of a repeated start. `id` and `answer` are those of the stored start.
+    """Outcome of a repeated start. `id`, `answer` and `superseded` are those of the stored start.
 
     The stored start was not changed.
     """
@@ -130,6 +132,11 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True):
     connector_id: int | None
     meter_start: int | None
     started_ms: int
+
+    @property
+    def hold(self) -> Hold | None:
+        """The hold that the transaction may still have."""
+        return Hold(self.id_tag, self.fingerprint) if self.fingerprint else None
 
 
 class StopReplayed(Stopped, frozen=True, kw_only=True):
@@ -157,15 +164,11 @@ type StartOutcome = Started | Replayed
 type StopOutcome = Stopped | StopReplayed | Orphaned
 
 
-def _ignore(_outcome: object) -> None:
-    """Ignore the outcome, because the caller needs it only after the driver's hold was released."""
-
-
 async def find_start(store: Store, lease: Lease, start: Start) -> Replayed | Present:
     """Return the stored answer to this start, or what the store knows before a new start.
 
-    Call this before `start`, because a repeated start must not take another hold. The hold that the repeated
-    start superseded is released again, because the first release may have failed.
+    Call this before `start`, because a repeated start must not take another hold. The caller releases the
+    hold that the repeated start superseded again, because the first release may have failed.
     """
     keys = lease.keys
     known, pointer, stored = await store.step(
@@ -177,8 +180,6 @@ async def find_start(store: Store, lease: Lease, start: Start) -> Replayed | Pre
     if known and not (known.endswith(b"!") and not start.plausible):
         replayed = await _replay(store, lease, int(known.rstrip(b"!")))
         if replayed is not None:
-            if (void := replayed.superseded) is not None:
-                await holds.release(store, keys, void.id_tag, void.fingerprint)
             return replayed
     return Present(read_hold(pointer), reserved)
 
@@ -192,16 +193,15 @@ async def start(
     reservation: int | None = None,
     limit: Limit | None = None,
     running: Hold | None = None,
-    note: Callable[[StartOutcome], None] = _ignore,
 ) -> StartOutcome:
     """Store a start with its answer under a new id, or return the stored answer of a repeated start.
 
     `reservation` is the reservation that the start uses if it names none. With a limit, the start takes one
     of the driver's holds. If no hold is left, the start is stored with the limit's answer. `running` is the
     hold of the connector's open transaction. If the same driver has it, the new start takes it over, because
-    only one transaction can run on a connector. `note` is called with the outcome as soon as the start is
-    stored, because the release of the superseded hold may still fail. Raises IdsExhausted if no id below 2^31
-    is left, and StateError if no id was accepted in several attempts.
+    only one transaction can run on a connector. The caller then releases the superseded hold, which no answer
+    has to wait for. Raises IdsExhausted if no id below 2^31 is left, and StateError if no id was accepted in
+    several attempts.
     """
     held = False
     if limit is not None:
@@ -209,18 +209,13 @@ async def start(
         held = await holds.hold(store, lease.keys, start.id_tag, start.fingerprint, limit.slots, void=void)
         answer = answer if held else limit.answer
     try:
-        outcome = await _store_start(store, lease, start, answer, reservation)
+        return await _store_start(store, lease, start, answer, reservation)
     except StateError as error:
         # A start that may have been stored keeps its hold. If the start is repeated, it is a replay, which
         # takes no hold.
         if held and not (isinstance(error, StoreUnavailable) and error.sent):
             await holds.release(store, lease.keys, start.id_tag, start.fingerprint)
         raise
-    note(outcome)
-    # If the store fails here, `find_start` releases the hold when the charge point repeats the start.
-    if (superseded := outcome.superseded) is not None:
-        await holds.release(store, lease.keys, superseded.id_tag, superseded.fingerprint)
-    return outcome
 
 
 async def _store_start(
@@ -242,6 +237,7 @@ async def _store_start(
                     fence=fence,
                     clock_fault=reply[2] == b"1",
                     superseded=read_hold(reply[3]),
+                    awaited=reply[4] == b"1",
                 )
             case b"seen":
                 if (replayed := await _replay(store, lease, int(reply[2]))) is not None:
@@ -253,22 +249,12 @@ async def _store_start(
     raise StateError(f"{lease.keys.id}: no transaction id was accepted in {_ATTEMPTS} attempts")
 
 
-async def stop(
-    store: Store, lease: Lease, stop: Stop, answer: bytes, *, note: Callable[[StopOutcome], None] = _ignore
-) -> StopOutcome:
-    """Store a stop with its answer once, and release the driver's hold.
+async def stop(store: Store, lease: Lease, stop: Stop, answer: bytes) -> StopOutcome:
+    """Store a stop with its answer once.
 
-    A repeated stop also releases the hold, in case the first release failed. `note` is called with the
-    outcome as soon as the stop is stored, because the release may still fail.
+    The caller then releases the driver's hold. This includes the hold of a repeated stop, because the first
+    release may have failed.
     """
-    outcome = await _store_stop(store, lease, stop, answer)
-    note(outcome)
-    if not isinstance(outcome, Orphaned) and outcome.fingerprint:
-        await holds.release(store, lease.keys, outcome.id_tag, outcome.fingerprint)
-    return outcome
-
-
-async def _store_stop(store: Store, lease: Lease, stop: Stop, answer: bytes) -> StopOutcome:
     keys, wire_id = lease.keys, stop.transaction_id or ""
     orphan = orphans.Orphan(
         transaction_id=stop.transaction_id,
@@ -382,6 +368,7 @@ async def _propose(
             keys.transactions,
             keys.open_transactions,
             keys.reservations,
+            keys.remote_starts,
         ),
         (
             *lease.head_args(),

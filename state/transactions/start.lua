@@ -1,9 +1,10 @@
 -- Store a start with its answer under the proposed id, once for each fingerprint.
--- KEYS lease held events record starts open transaction history transactions open_transactions reservations
+-- KEYS lease held events record starts open transaction history transactions open_transactions reservations expected
 -- | ARGV epoch holder member id fingerprint plausible connector pointer listed event reservation fields...
--- -> {'started', fence, clock_fault, superseded} | {'seen', fence, id} | {'again', fence, id}
+-- -> {'started', fence, clock_fault, superseded, awaited} | {'seen', fence, id} | {'again', fence, id}
 -- WITH reservations transactions
--- The caller proposes the id, because its key must be declared. 'again' comes with the next id to propose.
+-- The caller proposes the id, because its key must be declared. 'again' comes with the next id to propose. `awaited`
+-- is 1 if a remote start waits for its transaction, which may be this one.
 local FIRST_SECOND, TOLERANCE_S = 1735689600, 60 -- FIRST_SECOND is 2025-01-01.
 local f, proposed = fence(lease, held, events, epoch, holder, member), tonumber(id)
 local seen, stopped = string.match(redis.call('HGET', starts, fingerprint) or '', START)
@@ -28,4 +29,4 @@ if f == 'ok' and connector ~= '' then redis.call('HSET', open, connector, pointe
 if superseded ~= '' then redis.call('HSET', transaction, 'superseded', superseded) end
 emit(events, member, 'transaction.started', event)
 if reservation ~= '' then use_reservation(reservations, events, member, reservation, id, event) end
-return {'started', f, fault and '1' or '0', superseded}
+return {'started', f, fault and '1' or '0', superseded, redis.call('EXISTS', expected) == 1 and '1' or '0'}

@@ -1,8 +1,9 @@
 import pytest
 
 from state import holds, keys, transactions
-from state.errors import IdsExhausted, StoreUnavailable
+from state.errors import IdsExhausted
 from state.keys import ChargePointKeys
+from state.nodes.leases import Lease
 from state.store import Store
 from state.tenants.id_tags import fold
 from tests.support.transactions import ANSWER, a_start, a_stop, claimed
@@ -16,6 +17,14 @@ async def hold(
 ) -> bool:
     until_ms = store.server_time_ms() + after_ms
     return await holds.take(store, keys.holds("demo", fold(tag)), f"CP.1/{member}", maximum, until_ms)
+
+
+async def stop(store: Store, lease: Lease, transaction_id: int) -> None:
+    """Stop a transaction, and release its hold."""
+    outcome = await transactions.stop(store, lease, a_stop(transaction_id), b"")
+    assert isinstance(outcome, transactions.Stopped)
+    assert outcome.hold is not None
+    await transactions.release_hold(store, lease.keys, outcome.hold)
 
 
 async def test_an_id_tag_cannot_take_more_transaction_slots_than_its_maximum_allows(store: Store) -> None:
@@ -97,7 +106,7 @@ async def test_the_transaction_slots_of_id_tags_are_prolonged_only_for_open_tran
     limit = transactions.Limit(1, b"{}")
     started = await transactions.start(store, lease, first, ANSWER, limit=limit)
     await transactions.start(store, lease, second, ANSWER, limit=limit)
-    await transactions.stop(store, lease, a_stop(started.id), ANSWER)
+    await stop(store, lease, started.id)
     soon = store.server_time_ms() + 1_000
     slots = keys.holds("demo", fold("With space"))
     member = f"{keys.encode(lease.keys.id)}/{second.fingerprint}"
@@ -115,7 +124,7 @@ async def test_an_id_tag_at_its_limit_is_answered_concurrent_tx_until_a_transact
     first = await transactions.start(store, one, a_start(), ANSWER, limit=limit)
     second = await transactions.start(store, two, a_start(), ANSWER, limit=limit)
     assert (first.answer, second.answer) == (ANSWER, limit.answer)
-    await transactions.stop(store, one, a_stop(first.id), b"")
+    await stop(store, one, first.id)
     third = await transactions.start(store, two, a_start(meter_start=7), ANSWER, limit=limit)
     assert third.answer == ANSWER
 
@@ -129,34 +138,15 @@ async def test_a_start_transaction_request_that_fails_releases_its_slot_of_the_i
     assert await store.execute("ZCARD", keys.holds("demo", "tag")) == 0
 
 
-async def test_a_new_transaction_on_a_connector_releases_the_id_tag_slot_of_the_previous_transaction(
+async def test_a_new_transaction_on_a_connector_names_the_id_tag_slot_of_the_previous_transaction(
     store: Store,
 ) -> None:
     limit = transactions.Limit(1, b"{}")
     lease = await claimed(store)
     await transactions.start(store, lease, a_start(), ANSWER, limit=limit)
-    await transactions.start(store, lease, a_start(id_tag="other", meter_start=7), ANSWER, limit=limit)
+    later = a_start(id_tag="other", meter_start=7)
+    outcome = await transactions.start(store, lease, later, ANSWER, limit=limit)
+    assert outcome.superseded is not None
+    await transactions.release_hold(store, lease.keys, outcome.superseded)
     assert await store.execute("ZCARD", keys.holds("demo", "tag")) == 0
     assert await store.execute("ZCARD", keys.holds("demo", "other")) == 1
-
-
-async def test_the_outcome_of_a_start_or_stop_transaction_request_is_noted_before_a_slot_is_released(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The start or stop is stored before the slot is released.
-
-    If the store goes away between, the outcome must not be lost.
-    """
-    limit = transactions.Limit(1, b"{}")
-    lease, noted = await claimed(store), list[object]()
-    first = await transactions.start(store, lease, a_start(), ANSWER, limit=limit)
-
-    async def fail(*_: object) -> bool:
-        raise StoreUnavailable("away", sent=False)
-
-    monkeypatch.setattr(holds, "release", fail)
-    with pytest.raises(StoreUnavailable):
-        await transactions.start(store, lease, a_start(meter_start=7), ANSWER, note=noted.append)
-    with pytest.raises(StoreUnavailable):
-        await transactions.stop(store, lease, a_stop(first.id), b"", note=noted.append)
-    assert [type(outcome) for outcome in noted] == [transactions.Started, transactions.Stopped]

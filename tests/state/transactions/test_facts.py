@@ -52,7 +52,9 @@ async def test_a_start_transaction_request_stores_an_open_transaction_and_emits_
 ) -> None:
     lease = await claimed(store)
     outcome = await start_one(store, lease, reservation_id=7)
-    assert outcome == Started(id=outcome.id, answer=ANSWER, fence="ok", clock_fault=False, superseded=None)
+    assert outcome == Started(
+        id=outcome.id, answer=ANSWER, fence="ok", clock_fault=False, superseded=None, awaited=False
+    )
     found = await get(store, "demo", f"CP.1.{outcome.id}")
     assert found is not None
     assert (found.charge_point, found.id, found.connector_id, found.id_tag) == ("CP.1", outcome.id, 1, "Tag")
