@@ -80,7 +80,7 @@ async def test_no_task_gets_a_wrong_reply_from_a_connection_that_is_cut_in_the_m
 
 async def cut_soon(proxy: FaultProxy, reply_bytes: int) -> None:
     accepted = proxy.accepted
-    proxy.cut_after_reply_bytes = reply_bytes
+    proxy.replies.cut_after_bytes = reply_bytes
     await until(lambda: proxy.accepted > accepted)
 
 
