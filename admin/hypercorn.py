@@ -1,19 +1,29 @@
-"""Run Hypercorn with our own listening socket, with bounded waits and with a restart after a crash."""
+"""Serve HTTP with Hypercorn's connections, on our own listening socket and with bounded waits.
+
+csms accepts the connections itself. So an error ends only its own connection, and csms can cut the
+connections that outlive the time for stopping.
+"""
 
 import errno
 import logging
 import socket
+import struct
 
 import structlog
 import trio
-from hypercorn.config import Config, Sockets
-from hypercorn.trio import serve as hypercorn_serve
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.lifespan import Lifespan
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import AppWrapper, ConnectionState
 
 from admin.config import AdminLimits
 from admin.http.quart_app import QuartApp
+from gateway.service.accepting import Acceptor
 
 BACKLOG = 1024
-_RESTART_S = 0.5
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 _log = structlog.get_logger("csms.admin")
 
@@ -27,8 +37,7 @@ def bind(host: str, port: int, *, unacknowledged_s: float) -> socket.socket:
 
     A client that acknowledges nothing for `unacknowledged_s` will be cut off.
 
-    Accepted sockets inherit the limit. Hypercorn shields its sends from cancellation, so without the limit
-    one stalled client would keep the process alive.
+    Accepted sockets inherit the limit.
     """
     try:
         family, *_, address = socket.getaddrinfo(
@@ -73,52 +82,82 @@ async def serve_app(
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until `stop` is set. If a connection crashes the whole Hypercorn server, start it again."""
-    while not stop.is_set():
-        try:
-            async with trio.open_nursery() as nursery:
-                await nursery.start(_serve_once, app, listener, limits, stop)
+    """Serve until `stop` is set, and at most `limits.graceful_s` longer."""
+    settings = _settings(limits)
+    wrapped = ASGIWrapper(app)
+    lifespan = Lifespan(wrapped, settings, {})
+    async with trio.open_nursery() as nursery:
+        await nursery.start(lifespan.handle_lifespan)
+        await lifespan.wait_for_startup()
+        await _Connections(wrapped, settings).serve(listener, stop, limits.graceful_s, task_status)
+        await lifespan.wait_for_shutdown()
+        nursery.cancel_scope.cancel()
+
+
+class _Connections:
+    """The open connections of the API."""
+
+    def __init__(self, app: AppWrapper, settings: Config) -> None:
+        self._app = app
+        self._settings = settings
+        self._context = WorkerContext(None)
+        self._open: set[trio.SocketStream] = set()
+        self._ended = trio.lowlevel.ParkingLot()
+
+    async def serve(
+        self, listener: socket.socket, stop: trio.Event, graceful_s: float, task_status: trio.TaskStatus[None]
+    ) -> None:
+        async with trio.open_nursery() as connections:
+            async with trio.open_nursery() as accepting:
+                accepting.start_soon(self._accept, Acceptor(listener), connections)
                 task_status.started()
-                task_status = trio.TASK_STATUS_IGNORED
-        except* Exception as group:  # noqa: BLE001  a peer may provoke anything: log it and serve on
-            _log.error("server.restarted", exc_info=group)
-        if not stop.is_set():
-            await trio.sleep(_RESTART_S)
+                await stop.wait()
+                accepting.cancel_scope.cancel()
+            await self._context.terminated.set()  # Connections without a request end now.
+            connections.start_soon(self._cut, connections.cancel_scope, graceful_s)
+
+    async def _accept(self, acceptor: Acceptor, connections: trio.Nursery) -> None:
+        while True:
+            stream = await acceptor.accept()
+            self._open.add(stream)
+            connections.start_soon(self._serve_one, stream)
+
+    async def _serve_one(self, stream: trio.SocketStream) -> None:
+        try:
+            await TCPServer(
+                self._app,
+                self._settings,
+                self._context,
+                ConnectionState({}),
+                stream,  # type: ignore[arg-type] # It also serves streams without TLS.
+            )
+        except* Exception:  # noqa: BLE001  An error must end only this connection.
+            _log.exception("connection.crashed")
+        finally:
+            self._open.discard(stream)
+            self._ended.unpark_all()
+            stream.socket.close()
+
+    async def _cut(self, connections: trio.CancelScope, graceful_s: float) -> None:
+        """Wait for the open connections for `graceful_s`, and then end the rest.
+
+        Hypercorn shields its sends from cancellation. So a send to a client that does not read ends only when
+        its socket is closed.
+        """
+        with trio.move_on_after(graceful_s):
+            while self._open:
+                await self._ended.park()
+        connections.cancel()
+        for stream in self._open:
+            # A close that waits for the client would keep the bytes that the client does not read.
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            stream.socket.close()
 
 
-async def _serve_once(
-    app: QuartApp,
-    listener: socket.socket,
-    limits: AdminLimits,
-    stop: trio.Event,
-    *,
-    task_status: trio.TaskStatus[list[str]],
-) -> None:
-    with listener.dup() as own:  # Hypercorn closes this copy; `listener` stays open.
-        await hypercorn_serve(
-            app,
-            _settings(own, limits),
-            shutdown_trigger=stop.wait,
-            task_status=task_status,
-            mode="asgi",
-        )
-
-
-class _Settings(Config):
-    listener: socket.socket
-
-    def create_sockets(self) -> Sockets:
-        self.listener.setblocking(False)
-        return Sockets([], [self.listener], [])
-
-
-def _settings(listener: socket.socket, limits: AdminLimits) -> _Settings:
-    settings = _Settings()
-    settings.listener = listener
-    settings.backlog = BACKLOG
+def _settings(limits: AdminLimits) -> Config:
+    settings = Config()
     settings.alpn_protocols = ["http/1.1"]
     settings.keep_alive_timeout = limits.idle_connection_s
-    settings.graceful_timeout = limits.graceful_s
     settings.include_server_header = False
     settings.accesslog = None
     settings.errorlog = logging.getLogger("hypercorn.error")

@@ -44,7 +44,7 @@ class Inbox:
                 nursery.start_soon(self._beat, node)
                 nursery.start_soon(self._listen)
         finally:
-            with trio.move_on_after(1, shield=True):
+            with trio.move_on_after(0.5, shield=True):  # Part of the second that a stop may take.
                 try:
                     await nodes.leave(self._store, self.incarnation)
                 except StateError as error:

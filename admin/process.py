@@ -128,8 +128,10 @@ async def _until_signalled(config: AdminConfig, ready: Ready) -> None:
         nursery.cancel_scope.cancel()
 
 
-_STORE_HELP = "Figures of the store client. The label `of` names the figure. For instance, the figure with "
-"`of` queued is the one that a gateway exports as csms_store_queued."
+_STORE_HELP = (
+    "Figures of the store client. The label `of` names the figure. For instance, the figure with `of` queued "
+    "is the one that a gateway exports as csms_store_queued."
+)
 
 
 _EXPIRING_HELP = "Client certificates of all tenants that csms issued, by the time until they expire. Each \
@@ -144,6 +146,7 @@ def readings(store: Store, feed: Feed, inbox: Inbox, signing: Signing, expiry: E
         "csms_admin_waiting_requests", "Requests that wait for the end of a command.", inbox.waiting, "gauge"
     )
     yield Reading("csms_store", _STORE_HELP, store.stats(), "gauge", "of")
+    yield metrics.store_writable(store.writable)
     yield Reading("csms_certificates_expiring", _EXPIRING_HELP, expiry.counts, "gauge", "within")
     yield Reading(
         "csms_certificate_authority_not_after_seconds",

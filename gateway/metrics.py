@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from gateway.hub import Hub
 from gateway.node import Node
-from gateway.service.metrics import LoopLag, Reading, new_registry
+from gateway.service.metrics import LoopLag, Reading, new_registry, store_writable
 from gateway.telemetry import BUCKETS_S, Telemetry
 from gateway.tls_edge import TlsEdge
 from gateway.websocket.handshakes import Handshakes
@@ -200,6 +200,7 @@ def _by_code(stats: Stats) -> dict[str, int]:
 def _store(node: Node) -> Iterator[Reading]:
     for name, value in node.store.stats().items():
         yield Reading(f"csms_store_{name}", _STORE_HELP[name], value, "gauge")
+    yield store_writable(node.store.writable)
 
 
 class _Latencies(Collector):

@@ -252,11 +252,15 @@ class Store:
         troubles = [lane.trouble for lane in self._all_lanes() if lane.trouble is not None]
         return next((t for t in troubles if isinstance(t, StoreRefused)), troubles[0] if troubles else None)
 
+    @property
+    def writable(self) -> bool:
+        return self.available and self.refuses is None
+
     def describe_trouble(self) -> str | None:
         """Return in words why the store cannot be used now, or None if it can."""
         if not self.available:
-            return str(self.trouble() or "the store is not ready yet")
-        return self.refuses and f"the store refuses writes ({self.refuses})"
+            return f"the store is away: {self.trouble() or 'it is not ready yet'}"
+        return self.refuses and f"the store refuses writes: {self.refuses}"
 
     async def wait_opened(self) -> None:
         """Wait until the store is available. Raises StoreRefused as soon as the store is refused."""
@@ -265,6 +269,7 @@ class Store:
                 raise trouble
             await self.wait_changed()
         await trio.lowlevel.checkpoint()
+
 
     async def wait_changed(self) -> None:
         await self._changed.wait()

@@ -40,6 +40,7 @@ def health(
     The command asks `/readyz` on the port for probes, and prints one line. The command is meant for the
     health check of a container. A process that is starting or stopping is not ready. A process that starts
     waits for its store. A process whose store goes away later stays ready, because a restart would not help.
+    The line then says what is wrong with the store.
 
     Parameters
     ----------
@@ -111,8 +112,8 @@ def _ask(host: str, port: int, path: str, timeout: float) -> str:
         signal.setitimer(signal.ITIMER_REAL, 0)
         connection.close()
     if response.status == http.client.SERVICE_UNAVAILABLE:
-        why = " ".join(body.split()).partition("not ready: ")[2] or "it is starting or stopping"
-        raise _Unhealthy(f"the process at {place} is not ready: {why}")
+        reason = body.strip().partition("not ready: ")[2] or "it is starting or stopping"
+        raise _Unhealthy(f"the process at {place} is not ready: {reason}")
     if response.status != http.client.OK:
         raise _Unhealthy(f"{place} answered {path} with {response.status}; it is not a port for probes")
     return " ".join(body.split())

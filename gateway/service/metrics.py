@@ -54,6 +54,18 @@ def new_registry(*sources: Callable[[], Iterable[Reading]]) -> CollectorRegistry
     return registry
 
 
+def store_writable(value: bool) -> Reading:  # noqa: FBT001  the value of the metric
+    """Make the metric that every process has, so that one alert is enough for all of them."""
+    return Reading(
+        "csms_store_writable",
+        "1 while the store accepts writes of this process, otherwise 0. It is 0 while the store is away, and "
+        "also while the store answers but refuses to write, for example because its memory is full. The "
+        "bodies of /livez and /readyz say why.",
+        value,
+        "gauge",
+    )
+
+
 class LoopLag:
     """Delay with which the event loop runs a due task.
 

@@ -1,10 +1,12 @@
 """The server closes a connection at the client's request, and after a long idle time.
 
-The server also closes a connection if the client stops sending within a body that is too large.
+The server also closes a connection if the client stops sending within a body that is too large. An error
+ends only the connection in which it happens.
 """
 
 import pytest
 import trio
+from hypercorn.trio.tcp_server import TCPServer
 
 from admin.config import AdminLimits
 from state.store import Store
@@ -74,3 +76,28 @@ async def test_a_connection_can_be_used_for_further_requests_after_a_large_body(
             )
             assert large.status_code == 413
             assert (await api.client.get(f"/v1/tenants/{TENANT}")).status_code == 200
+
+
+async def test_an_error_in_one_connection_ends_only_this_connection(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = TCPServer.run
+    failing = [True]
+
+    async def run(self: TCPServer) -> None:
+        if failing.pop():
+            raise RuntimeError("a defect")
+        await real(self)
+
+    async with await trio.open_tcp_stream("127.0.0.1", api.port) as other:
+        await other.send_all(request(api, "GET"))
+        with trio.fail_after(60):
+            answer = b""
+            while not answer.endswith(b"}"):
+                answer += await other.receive_some()
+            monkeypatch.setattr(TCPServer, "run", run)
+            async with await trio.open_tcp_stream("127.0.0.1", api.port) as failed:
+                assert await read_to_end(failed) == b""
+            failing.append(False)
+            await other.send_all(request(api, "GET", "Connection: close"))
+            assert (await read_to_end(other)).startswith(b"HTTP/1.1 ")

@@ -14,15 +14,12 @@ from tests.support.up_process import csms, one_line
 from tests.support.waiting import GENEROUS_S
 
 
-async def ask(*arguments: str, ready: bool, address: str = "127.0.0.1") -> "subprocess.CompletedProcess[str]":
+async def ask(
+    *arguments: str, ready: bool, address: str = "127.0.0.1", trouble: str | None = None
+) -> "subprocess.CompletedProcess[str]":
     """Run `csms health` against a process that is ready or not. `{}` in an argument stands for its port."""
     serve = partial(
-        serve_health,
-        address,
-        0,
-        ready=lambda: ready,
-        trouble=lambda: "the store is away",
-        registry=CollectorRegistry(),
+        serve_health, address, 0, ready=lambda: ready, trouble=lambda: trouble, registry=CollectorRegistry()
     )
     async with trio.open_nursery() as nursery:
         port = await nursery.start(serve)
@@ -60,9 +57,16 @@ async def test_csms_health_exits_with_0_if_the_process_is_ready() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "ok\n", "")
 
 
+async def test_csms_health_exits_with_0_and_says_what_is_wrong_with_the_store_of_a_ready_process() -> None:
+    done = await ask("--port", "{}", ready=True, trouble="the store refuses writes: OOM")
+    assert (done.returncode, done.stdout) == (0, "ok, but the store refuses writes: OOM\n")
+
+
 async def test_csms_health_exits_with_1_and_says_so_if_the_process_is_not_ready() -> None:
     done = await ask("--port", "{}", ready=False)
     assert done.returncode == 1
+    assert one_line(done).endswith("is not ready: it is starting or stopping")
+    done = await ask("--port", "{}", ready=False, trouble="the store is away")
     assert one_line(done).endswith("is not ready: the store is away")
 
 
@@ -78,12 +82,7 @@ async def test_csms_health_asks_the_address_of_the_option_url() -> None:
 
 async def test_csms_health_uses_the_variable_that_sets_the_health_port_of_the_process() -> None:
     serve = partial(
-        serve_health,
-        "127.0.0.1",
-        0,
-        ready=lambda: True,
-        trouble=lambda: None,
-        registry=CollectorRegistry(),
+        serve_health, "127.0.0.1", 0, ready=lambda: True, trouble=lambda: None, registry=CollectorRegistry()
     )
     async with trio.open_nursery() as nursery:
         env = {"CSMS__LISTEN__HEALTH_PORT": str(await nursery.start(serve))}

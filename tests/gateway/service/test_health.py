@@ -25,7 +25,10 @@ class Broken:
 
 @asynccontextmanager
 async def serving(
-    registry: CollectorRegistry | None = None, *, is_ready: list[bool] | None = None
+    registry: CollectorRegistry | None = None,
+    *,
+    is_ready: list[bool] | None = None,
+    trouble: str | None = None,
 ) -> AsyncIterator[int]:
     state = is_ready or [True]
     with trio.fail_after(60):
@@ -36,7 +39,7 @@ async def serving(
                     "127.0.0.1",
                     0,
                     ready=lambda: state[0],
-                    trouble=lambda: "the store is away",
+                    trouble=lambda: trouble,
                     registry=registry or new_registry(),
                     task_status=task_status,
                 )
@@ -56,9 +59,19 @@ async def test_the_readiness_probe_depends_on_the_state_of_the_process_but_liven
         assert (await ask(port, "/readyz")).status_code == 200
         ready[0] = False
         unready = await ask(port, "/readyz")
-        assert unready.status_code == 503
-        assert unready.text == "not ready: the store is away\n"
+        assert (unready.status_code, unready.text) == (503, "not ready\n")
         assert (await ask(port, "/livez?verbose")).status_code == 200
+
+
+async def test_the_probes_of_a_ready_process_say_what_is_wrong_with_its_store() -> None:
+    async with serving(trouble="the store refuses writes: OOM") as port:
+        for path in ("/livez", "/readyz"):
+            answer = await ask(port, path)
+            assert (answer.status_code, answer.text) == (200, "ok, but the store refuses writes: OOM\n")
+    async with serving() as port:
+        assert (await ask(port, "/readyz")).text == "ok\n"
+    async with serving(is_ready=[False], trouble="the store is away") as port:
+        assert (await ask(port, "/readyz")).text == "not ready: the store is away\n"
 
 
 async def test_metrics_are_computed_when_they_are_scraped() -> None:
@@ -130,9 +143,5 @@ async def test_an_occupied_health_port_is_reported_in_one_clear_line() -> None:
             OSError, match=rf"^cannot listen for probes on 127\.0\.0\.1:{port}: .*in use; choose"
         ):
             await serve_health(
-                "127.0.0.1",
-                port,
-                ready=lambda: True,
-                trouble=lambda: None,
-                registry=CollectorRegistry(),
+                "127.0.0.1", port, ready=lambda: True, trouble=lambda: None, registry=CollectorRegistry()
             )
