@@ -9,7 +9,10 @@ import os
 import sys
 from pathlib import Path
 
+import msgspec
+
 from gateway.config import GatewayConfig
+from gateway.examination import examine
 from gateway.process import run
 from gateway.service import hangups, logs
 from gateway.service.config import ConfigError, load
@@ -25,7 +28,16 @@ def main() -> int:
     parser.add_argument(
         "--config", type=Path, help="TOML file; environment variables named CSMS__SECTION__KEY override it"
     )
+    parser.add_argument(
+        "--examine", metavar="NONCE", help="serve nobody; print findings about the settings as JSON"
+    )
+    parser.add_argument("--with-store", action="store_true", help="examine the store too")
     arguments = parser.parse_args()
+    if arguments.examine is not None:
+        logs.configure("error")
+        found = examine(arguments.config, arguments.examine, with_store=arguments.with_store)
+        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        return 0
     try:
         config = load(GatewayConfig, arguments.config, os.environ)
         logs.configure(config.logs.level, config.logs.format)

@@ -5,7 +5,9 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from gateway.service.common_settings import HealthHost, HealthPort, Pepper, Port
+from gateway.service.config import ConfigError
 from gateway.service.logs import LogsConfig
+from gateway.service.networks import Networks, read_networks
 from state.store import StoreConfig
 
 
@@ -331,3 +333,18 @@ class GatewayConfig(Struct, frozen=True, forbid_unknown_fields=True):
     boot: BootConfig = BootConfig()
     drain: DrainConfig = DrainConfig()
     logs: LogsConfig = LogsConfig()
+
+
+def check_listen(listen: ListenConfig) -> Networks:
+    """Check the settings that depend on each other, and return the trusted networks. Raises ConfigError."""
+    if listen.ws_port is None and listen.wss_port is None and listen.client_certificate_port is None:
+        raise ConfigError(
+            "listen: neither ws_port nor wss_port is set, so no charge point could connect; set at least one"
+        )
+    trusted = read_networks("listen.trusted_networks", listen.trusted_networks)
+    if listen.proxy_protocol and not trusted:
+        raise ConfigError(
+            "listen.trusted_networks is empty, but listen.proxy_protocol needs it; give the networks of the "
+            "proxies"
+        )
+    return trusted

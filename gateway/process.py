@@ -13,7 +13,7 @@ import trio
 from gateway import housekeeping, inbox, metrics
 from gateway.admission.handshake import Admission, handle
 from gateway.admission.takeover import Takeovers
-from gateway.config import GatewayConfig, ListenConfig
+from gateway.config import GatewayConfig, ListenConfig, check_listen
 from gateway.drain import TAIL_S, close_sessions, write_rest
 from gateway.file_limit import fit_connections, raise_file_limit
 from gateway.hub import Hub
@@ -21,10 +21,9 @@ from gateway.node import Node
 from gateway.revocations import Revocations
 from gateway.service import collector, ready
 from gateway.service.attempts import Attempts
-from gateway.service.config import ConfigError
 from gateway.service.health import serve_health
 from gateway.service.metrics import LoopLag
-from gateway.service.networks import Networks, read_networks
+from gateway.service.networks import Networks
 from gateway.tls_edge import TlsEdge
 from gateway.websocket.handshakes import Handshakes
 from gateway.websocket.large_messages import LargeMessages
@@ -82,16 +81,7 @@ class _Stop:
 async def _start(config: GatewayConfig, stop: _Stop) -> None:
     config = fit_connections(config, raise_file_limit())
     listen = config.listen
-    if listen.ws_port is None and listen.wss_port is None and listen.client_certificate_port is None:
-        raise ConfigError(
-            "listen: neither ws_port nor wss_port is set, so no charge point could connect; set at least one"
-        )
-    trusted = read_networks("listen.trusted_networks", listen.trusted_networks)
-    if listen.proxy_protocol and not trusted:
-        raise ConfigError(
-            "listen.trusted_networks is empty, but listen.proxy_protocol needs it; give the networks of the "
-            "proxies"
-        )
+    trusted = check_listen(listen)
     revocations = Revocations(refuse_overdue=config.tls.refuse_overdue_revocation_lists)
     edge = TlsEdge(config, revocations)
     listeners = _Listeners(*(_open(listen.host, port) for port in _ports_of(listen)))

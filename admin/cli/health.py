@@ -112,7 +112,7 @@ def _ask(host: str, port: int, path: str, timeout: float) -> str:
         signal.setitimer(signal.ITIMER_REAL, 0)
         connection.close()
     if response.status == http.client.SERVICE_UNAVAILABLE:
-        reason = body.strip().partition("not ready: ")[2] or "it is starting or stopping"
+        reason = " ".join(body.split()).partition("not ready: ")[2] or "it is starting or stopping"
         raise _Unhealthy(f"the process at {place} is not ready: {reason}")
     if response.status != http.client.OK:
         raise _Unhealthy(f"{place} answered {path} with {response.status}; it is not a port for probes")

@@ -6,7 +6,7 @@ needs the setting appendfsync always, because with appendfsync everysec, the com
 writes that were not yet on disk.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Any, Literal
 
@@ -109,23 +109,41 @@ def judge(replies: Sequence[Any], durability: Durability, at: float) -> ServerIn
 
 
 def _judge_settings(info: dict[str, str], settings: Sequence[Any], durability: Durability) -> None:
-    known: dict[str, str] = {"maxmemory-policy": info.get("maxmemory_policy", "")}
+    known = known_settings(info, settings)
     refusal = next((reply for reply in settings if isinstance(reply, ResponseError)), None)
+    for name, right, why in settings_for(durability):
+        if (fault := find_fault(known, name, right, why, refusal)) is not None:
+            raise StoreRefused(fault)
+
+
+def settings_for(durability: Durability) -> Sequence[tuple[str, str, str]]:
+    """Return the settings that a server must have: the name, the right value, and why it must be right."""
+    return (_POLICY, *(_FSYNC if durability != "memory" else ()))
+
+
+def known_settings(info: Mapping[str, str], settings: Sequence[Any]) -> dict[str, str]:
+    """Return the settings that the server reports in INFO and in the replies to CONFIG GET."""
+    known = {"maxmemory-policy": info.get("maxmemory_policy", "")}
     for reply in settings:
         if isinstance(reply, dict):
             known |= {name.decode(): value.decode() for name, value in reply.items()}
-    for name, right, why in (_POLICY, *(_FSYNC if durability != "memory" else ())):
-        value = known.get(name)
-        if not value:
-            raise StoreRefused(
-                f"the store does not report its setting {name}, which must be {right}"
-                f" (CONFIG GET: {refusal or 'empty'}); allow this user the commands CONFIG GET and INFO,"
-                " or choose durability memory if losing the last writes is acceptable"
-            )
-        if value != right:
-            raise StoreRefused(
-                f"the store has {name} {value}; it must be {name} {right}, because otherwise {why}"
-            )
+    return known
+
+
+def find_fault(
+    known: Mapping[str, str], name: str, right: str, why: str, refusal: ResponseError | None
+) -> str | None:
+    """Say what is wrong with a setting. `refusal` is the server's answer to CONFIG GET, if it refused."""
+    value = known.get(name)
+    if not value:
+        return (
+            f"the store does not report its setting {name}, which must be {right}"
+            f" (CONFIG GET: {refusal or 'empty'}); allow this user the commands CONFIG GET and INFO,"
+            " or choose durability memory if losing the last writes is acceptable"
+        )
+    if value != right:
+        return f"the store has {name} {value}; it must be {name} {right}, because otherwise {why}"
+    return None
 
 
 def read_info(reply: bytes) -> dict[str, str]:

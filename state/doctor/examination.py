@@ -1,0 +1,211 @@
+"""Examines a store before production. The examination writes only a key of its own, which it removes."""
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from time import monotonic
+from typing import Any
+
+import msgspec
+import trio
+from redis.exceptions import ResponseError
+
+from state import keys, meta
+from state.doctor import server
+from state.doctor.findings import Finding, ok, warning, wrong
+from state.doctor.needed_commands import find_refused, find_refused_keys
+from state.errors import StateError
+from state.redis import checks, url
+from state.redis.connection import BROKEN, Arg, Ask, RedisConnection
+from state.redis.transport import connect
+from state.store import StoreConfig
+
+_ROUND_TRIPS = 200
+_MEASURE_S = 3.0
+_PROBE_MS = 60_000
+"""The probe key expires after this time if it cannot be removed."""
+_CLOCK_AHEAD_MS = 5_000
+
+
+async def examine_store(config: StoreConfig) -> list[Finding]:
+    """Examine the server of `config`. Raises nothing because of the server."""
+    found: list[Finding] = []
+    try:
+        await _examine(config, found)
+    except StateError as error:
+        found.append(wrong("connection", str(error)))
+    except trio.TooSlowError:
+        address = url.parse(config.url)
+        found.append(wrong("connection", f"{address} did not answer within {config.timeout_s:g} s"))
+    except BROKEN as error:
+        found.append(wrong("connection", f"{url.parse(config.url)} cannot be reached: {error}"))
+    return found
+
+
+async def _examine(config: StoreConfig, found: list[Finding]) -> None:
+    address = url.parse(config.url)
+    began = monotonic()
+    with trio.fail_after(config.timeout_s):
+        connection = RedisConnection(await connect(address))
+    ask = _Bounded(connection, config.timeout_s).ask
+    try:
+        await checks.greet(ask, address)
+        how = "TLS" if address.tls else "a unix socket" if address.path else "TCP without TLS"
+        took = 1000 * (monotonic() - began)
+        found.append(ok("connection", f"{address} by {how}, RESP3, in {took:.0f} ms"))
+        if address.tls and not (address.verify and address.check_hostname):
+            text = "the URL turns off the check of the server's certificate; remove that option"
+            found.append(warning("connection", text))
+        await _examine_server(ask, config, found)
+    finally:
+        connection.close()
+
+
+class _Bounded:
+    """Asks with a deadline for each round trip."""
+
+    def __init__(self, connection: RedisConnection, timeout_s: float) -> None:
+        self._connection = connection
+        self._timeout_s = timeout_s
+
+    async def ask(self, commands: Sequence[Sequence[Arg]]) -> list[Any]:
+        with trio.fail_after(self._timeout_s):
+            return await self._connection.ask(commands)
+
+
+async def _examine_server(ask: Ask, config: StoreConfig, found: list[Finding]) -> None:
+    info_reply, server_time, *settings = await ask(checks.QUESTIONS)
+    refusal = next((reply for reply in (info_reply, server_time) if isinstance(reply, ResponseError)), None)
+    if refusal is not None:
+        text = f"the server refused INFO or TIME ({refusal}); allow this user both commands"
+        found.append(wrong("server", text))
+        found += await _examine_permissions(ask)
+        return
+    info = checks.read_info(info_reply)
+    found.append(server.judge_server(info, info_reply, server_time))
+    found += server.judge_settings(info, settings, config.durability)
+    found += server.judge_memory(info)
+    found.append(server.judge_file(info))
+    found += await _examine_permissions(ask)
+    found += await _measure(ask)
+    found.append(await _compare_clocks(ask))
+    found += await _examine_contents(ask)
+
+
+async def _examine_permissions(ask: Ask) -> list[Finding]:
+    subject = "permissions"
+    try:
+        refused, refused_keys = await find_refused(ask, keys.META), await find_refused_keys(ask)
+    except ResponseError as error:
+        text = f"nobody knows which commands this user may run ({error}); allow it MULTI and DISCARD too"
+        return [warning(subject, text)]
+    found = []
+    if refused:
+        names = " ".join(f"+{name.lower()}" for name in refused)
+        text = f"this user may not run {', '.join(refused)}; allow them: ACL SETUSER ... {names}"
+        found.append(wrong(subject, text))
+    if refused_keys:
+        text = f"this user may not use keys such as {refused_keys[0]}; allow all keys: ACL SETUSER ... ~*"
+        found.append(wrong(subject, text))
+    return found or [ok(subject, "this user may run all commands that csms needs")]
+
+
+async def _measure(ask: Ask) -> list[Finding]:
+    """Measure reads and writes of one key, and find out whether the server accepts writes."""
+    key = f"csms:doctor:{secrets.token_hex(8)}"
+    write, read = ("SET", key, "x" * 100, "PX", _PROBE_MS), ("GET", key)
+    [reply] = await ask([write])
+    if isinstance(reply, ResponseError):
+        return [wrong("writes", f"the server refuses writes: {reply}")]
+    try:
+        reads, writes = await _time(ask, read), await _time(ask, write)
+    finally:
+        with trio.move_on_after(1, shield=True):
+            await ask([("UNLINK", key)])
+    return [ok("writes", "the server accepts writes"), *server.judge_latency(reads, writes)]
+
+
+async def _time(ask: Ask, command: Sequence[Arg]) -> list[float]:
+    """Return how many milliseconds each of some hundred round trips took."""
+    took: list[float] = []
+    end = monotonic() + _MEASURE_S
+    while len(took) < _ROUND_TRIPS and (not took or monotonic() < end):
+        began = monotonic()
+        await ask([command])
+        took.append(1000 * (monotonic() - began))
+    return took
+
+
+async def _compare_clocks(ask: Ask) -> Finding:
+    began = time.time()
+    [[seconds, microseconds]] = await ask([("TIME",)])
+    ended = time.time()
+    at = int(seconds) + int(microseconds) / 1e6
+    return server.judge_clock(1000 * (at - (began + ended) / 2), 500 * (ended - began))
+
+
+async def _examine_contents(ask: Ask) -> list[Finding]:
+    subject = "contents"
+    [record] = await ask([("HGETALL", keys.META)])
+    if isinstance(record, ResponseError):
+        return [wrong(subject, f"the record {keys.META} cannot be read ({record}); name another database")]
+    if not record:
+        [size] = await ask([("DBSIZE",)])
+        if isinstance(size, int) and size:
+            text = f"this database has {size} keys of other programs; name a database of its own for csms"
+            return [warning(subject, text)]
+        return [ok(subject, "csms has never used this database; the first process prepares it")]
+    try:
+        await meta.check(ask)
+    except StateError as error:
+        return [wrong(subject, str(error))]
+    values = ", ".join(
+        f"{name.decode()} {value.decode(errors='replace')}" for name, value in sorted(record.items())
+    )
+    return [ok(subject, f"this release can read the store ({values})"), *await _examine_nodes(ask)]
+
+
+async def _examine_nodes(ask: Ask) -> list[Finding]:
+    counters, now = await ask([("HGETALL", keys.NODES), ("TIME",)])
+    if isinstance(counters, ResponseError):
+        return []  # The finding about the permissions says so.
+    living, silent = [], 0
+    for name in map(bytes.decode, counters):
+        record, is_heard = await ask([("GET", keys.node(name)), ("EXISTS", keys.inbox(name))])
+        if is_heard == 1 and isinstance(record, bytes):
+            living.append(msgspec.json.decode(record, type=dict[str, Any]))
+        else:
+            silent += 1
+    return judge_nodes(living, silent, int(now[0]) * 1000)
+
+
+def judge_nodes(living: Sequence[Mapping[str, Any]], silent: int, now_ms: int) -> list[Finding]:
+    """Judge the records of the nodes. Their members depend on the release that wrote them."""
+    if not living:
+        return [ok("nodes", f"no process of csms uses the store now{_and_silent(silent)}")]
+    text = f"in use by {'; '.join(sorted(map(_describe, living)))}{_and_silent(silent)}"
+    if len({_version(node) for node in living}) > 1:
+        found = [warning("nodes", f"{text}; finish the upgrade, because these are different releases")]
+    else:
+        found = [ok("nodes", text)]
+    for node in living:
+        ahead_ms = int(node["started_ms"]) - now_ms
+        if ahead_ms > _CLOCK_AHEAD_MS:
+            text = (
+                f"the clock of {node['host']} is {ahead_ms / 1000:.0f} s or more ahead of the server's clock"
+            )
+            found.append(warning("clock", f"{text}; let NTP set both clocks"))
+    return found
+
+
+def _version(node: Mapping[str, Any]) -> str:
+    return node.get("version") or "0.1 or older"
+
+
+def _describe(node: Mapping[str, Any]) -> str:
+    version, stored = _version(node), node.get("format", 1)
+    return f"{node['kind']} on {node['host']} (process {node['pid']}, release {version}, format {stored})"
+
+
+def _and_silent(silent: int) -> str:
+    return f", and {silent} ended without leaving" if silent else ""
