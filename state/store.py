@@ -270,7 +270,6 @@ class Store:
             await self.wait_changed()
         await trio.lowlevel.checkpoint()
 
-
     async def wait_changed(self) -> None:
         await self._changed.wait()
 
