@@ -37,6 +37,8 @@ from admin.routes import (
     tenants,
     tokens,
     transactions,
+    transactions_end,
+    transactions_meter_values,
     unmatched,
     unreadable_facts,
 )
@@ -61,6 +63,8 @@ ROUTES = (
     updates,
     id_tags,
     transactions,
+    transactions_end,
+    transactions_meter_values,
     unmatched,
     unreadable_facts,
     traces,

@@ -57,14 +57,13 @@ class RawMessageAnswer(msgspec.Struct, frozen=True):
     as_sent: AsSent = None
 
 
-class RawQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    raw: Annotated[
-        bool,
-        msgspec.Meta(
-            description="true also returns each message as the charge point sent it, with the parts that are "
-            "not in `items` because they cannot be read as MeterValues."
-        ),
-    ] = False
+Raw = Annotated[
+    bool,
+    msgspec.Meta(
+        description="true also returns each message as the charge point sent it, with the parts that are "
+        "not in `items` because they cannot be read as MeterValues."
+    ),
+]
 
 
 RawMessages = Annotated[

@@ -11,8 +11,8 @@ from admin.http.times import Time
 from admin.routes.members import AsSent, ReceivedAt
 from admin.routes.meter_value_messages import (
     MeterValueAnswer,
+    Raw,
     RawMessages,
-    RawQuery,
     read_items,
     read_raw,
 )
@@ -100,7 +100,7 @@ class OrphanedStopPage(msgspec.Struct, frozen=True):
     next: AllInOne = None
 
 
-class UnmatchedQuery(RawQuery, frozen=True, forbid_unknown_fields=True):
+class UnmatchedQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connector_id: Annotated[
         int,
         msgspec.Meta(
@@ -111,6 +111,7 @@ class UnmatchedQuery(RawQuery, frozen=True, forbid_unknown_fields=True):
             "orphaned stops.",
         ),
     ] = 0
+    raw: Raw = False
 
 
 class UnmatchedMeterValueAnswer(MeterValueAnswer, frozen=True):

@@ -1,6 +1,6 @@
 -- End an open transaction for an operator, because its StopTransaction did not come.
--- KEYS transaction starts open open_transactions lease connectors profiles events
--- | ARGV id member force event fields...
+-- KEYS transaction starts open open_transactions lease connectors profiles events unpacked
+-- | ARGV id member force event queued fields...
 -- -> {'ended' | 'again', tag, fingerprint} | {'stopped'} | {'charging', status} | {'unknown'}
 -- WITH charging_profiles transactions
 -- The fingerprint is empty if a later start has the same fingerprint. 'again' means that an operator has ended
@@ -19,9 +19,11 @@ if force == '0' and connector and (running or id) == id and (redis.call('HGET', 
   local status = string.match(redis.call('HGET', connectors, connector) or '', STATUS)
   if CHARGING[status or ''] then return {'charging', status} end
 end
-redis.call('HSET', transaction, unpack(fields))
-if own ~= '' then redis.call('HSET', starts, fingerprint, id .. STOPPED) end
+-- The first write is ZREM, because a full store refuses a step whose first write may take memory.
 redis.call('ZREM', open_transactions, listed)
+redis.call('HSET', transaction, unpack(fields))
+redis.call('ZADD', unpacked, now_ms(), queued)
+if own ~= '' then redis.call('HSET', starts, fingerprint, id .. STOPPED) end
 if running == id then redis.call('HDEL', open, connector) end
 -- TxProfiles of the connector that have no transaction may belong to a later transaction.
 drop_tx_profiles(profiles, id, running == id and connector)

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from state import holds
-from state.keys import ChargePointKeys
+from state.keys import ChargePointKeys, unpacked
 from state.store import Store
 from state.transactions.listing import Transaction, public_id
 
@@ -77,12 +77,14 @@ async def end(store: Store, tenant: str, transaction: Transaction, end: End, *, 
             keys.connectors,
             keys.charging_profiles,
             keys.events,
+            unpacked(keys.partition),
         ),
         (
             id_,
             keys.member,
             int(force),
             msgspec.json.encode(event),
+            keys.queued(id_),
             *(part for name, value in fields.items() if value is not None for part in (name, value)),
         ),
     )

@@ -11,13 +11,13 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import force_setattr
 
-from state import holds, ids
+from state import compact, holds, ids
 from state.errors import IdsExhausted, StateError, StoreUnavailable
-from state.keys import ChargePointKeys, encode
+from state.keys import ChargePointKeys, encode, unpacked
 from state.nodes.leases import Fence, Lease, fence_of
 from state.store import Store
 from state.tenants.id_tags import fold
-from state.transactions import meter_values, orphans
+from state.transactions import orphans, stored_values
 from state.transactions.as_sent import NOTHING_REPAIRED, AsSent, fingerprint
 from state.transactions.listing import index_name, public_id
 from state.transactions.running import Hold, read_hold
@@ -287,6 +287,7 @@ async def stop(store: Store, lease: Lease, stop: Stop, answer: bytes) -> StopOut
         "stop_digest": digest,
         "stop_as_sent": stop.as_sent.fields,
     }
+    text = None if stop.data is None else stored_values.text_of_stop(stop.data)
     reply = await store.step(
         "transactions/stop",
         (
@@ -297,10 +298,12 @@ async def stop(store: Store, lease: Lease, stop: Stop, answer: bytes) -> StopOut
             keys.orphan_order,
             keys.transaction(wire_id),
             keys.values(wire_id),
+            keys.packed(wire_id),
             keys.stray_values(0),
             keys.stray_counts,
             keys.open_transactions,
             keys.charging_profiles,
+            unpacked(keys.partition),
         ),
         (
             *lease.head_args(),
@@ -308,8 +311,10 @@ async def stop(store: Store, lease: Lease, stop: Stop, answer: bytes) -> StopOut
             digest,
             orphan.pack(),
             _json(event),
-            b"" if stop.data is None else meter_values.pack_of_stop(stop.data),
+            b"" if text is None else compact.pack(text),
+            b"" if text is None else stored_values.digest(text),
             stop.received_ms,
+            keys.queued(wire_id),
             *_flatten(fields),
         ),
     )

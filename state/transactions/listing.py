@@ -24,6 +24,7 @@ _STORED = {
     "stop_id_tag": "stop_tag",
     "reason": "stop_reason",
     "contradicting_stops": "contradicted",
+    "dropped_meter_values": "values_dropped",
     "ended_ms": "end_ms",
     "ended_source": "end_source",
     "ended_meter": "end_meter",
@@ -59,6 +60,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, rename=_STORED):
     reason: str | None = None
     stop_as_sent: str | None = None
     contradicting_stops: int = 0
+    dropped_meter_values: int = 0
     ended_ms: int | None = None
     ended_source: str | None = None
     ended_meter: int | None = None

@@ -5,35 +5,29 @@
 
 import re
 from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from operator import itemgetter
 from typing import Literal, NamedTuple, get_args
 
 import msgspec
 import trio
 
 from state import compact
-from state.keys import ChargePointKeys, decode, encode
+from state.errors import StoreUnavailable
+from state.keys import ChargePointKeys, decode, encode, unpacked
 from state.nodes.leases import Fence, Lease
 from state.paging import BadCursor, Page, decode_cursor, encode_cursor
 from state.prepared import Prepared
 from state.store import Store
-from state.transactions.stored_values import (
-    Place,
-    StoredValues,
-    digest,
-    is_of_stop,
-    is_packed_of_stop,
-    read_text,
-    text_of,
-    text_of_stop,
-)
+from state.transactions import packed_values, unpacked_values
+from state.transactions.blocks import Message
+from state.transactions.stored_values import Place, StoredValues, digest, place_of, read_text, text_of
+from state.transactions.unpacked_values import Rough
 
 _LAST_STREAM = 255
 _AT_ONCE = 200
 """Messages that are unpacked before other tasks get their turn."""
-_SCANNED = 500
-"""Unpacked messages that the server reads at once."""
+_LATEST = 1000
 _PAGE_BYTES = 2 << 20
 """Bytes of payload after which a page ends, whatever its limit is."""
 _PLACE = re.compile(r"([01])\.([0-9]{1,15})\.([0-9a-f]{16})")
@@ -42,6 +36,15 @@ _REMEMBERED = 4
 
 If one more append is prepared, all kept appends are removed first.
 """
+_SHORT = 256
+"""Length in bytes of a packed message that the checks need not count. Good messages have about 100 bytes.
+
+A transaction may have 100,000 messages, which is more than one every 10 s for a week, and 32 MiB of messages
+that are longer than this (lua/_values.lua). So no charge point can fill the store with one transaction.
+"""
+_UNCHECKED = 100
+"""Greatest number of short messages that a session stores before the next check of what a transaction has."""
+_ATTEMPTS = 3
 _json = msgspec.json.encode
 
 
@@ -52,7 +55,7 @@ class Strays(NamedTuple):
     evicted: int
 
 
-Outcome = Literal["kept", "stray", "repeated"]
+Outcome = Literal["kept", "stray", "repeated", "dropped"]
 
 
 class Appended(NamedTuple):
@@ -60,7 +63,8 @@ class Appended(NamedTuple):
 
     `kept` means that the values are stored with their transaction. `stray` means that the values are stored
     among the strays, because they belong to no known transaction. `repeated` means that the values were
-    stored before, so nothing was changed.
+    stored before, so nothing was changed. `dropped` means that the transaction has so many messages that this
+    one was only counted.
     """
 
     outcome: Outcome
@@ -73,11 +77,6 @@ _APPENDED = {
     for outcome in get_args(Outcome)
     for fence in get_args(Fence)
 }
-
-
-def pack_of_stop(data: bytes) -> bytes:
-    """Pack the transactionData of a stop for the store."""
-    return compact.pack(text_of_stop(data))
 
 
 async def append(
@@ -100,22 +99,64 @@ async def append(
         if len(appends) >= _REMEMBERED:
             appends.clear()
         prepared = appends[name] = _prepare(lease, connector_id, transaction_id)
-    packed = compact.pack(text_of(connector_id, as_sent, payload))
-    reply = await store.step_prepared(prepared, (packed, b"%d" % received_ms))
-    return _APPENDED[reply[0], reply[1]]
+    text = text_of(connector_id, as_sent, payload)
+    record, received = compact.pack(text), b"%d" % received_ms
+    if prepared.unchecked and len(record) <= _SHORT:
+        prepared.unchecked -= 1
+        reply = await store.step_prepared(prepared, (record, received))
+        if reply[0] != b"packed":
+            return _APPENDED[reply[0], reply[1]]
+    for _ in range(_ATTEMPTS):
+        if transaction_id is not None:
+            checked = lease, connector_id, transaction_id, (record, received, digest(text))
+            word, fence, *left = await _append_checked(store, *checked)
+            if word != b"unknown":
+                prepared.unchecked = min(int(left[0]), _UNCHECKED) if left else 0
+                return _APPENDED[word, fence]
+        prepared.unchecked = _UNCHECKED
+        reply = await store.step_prepared(prepared, (record, received))
+        if reply[0] != b"packed":
+            return _APPENDED[reply[0], reply[1]]
+    raise StoreUnavailable(f"transaction {transaction_id} changed at each attempt to store its meter values")
+
+
+async def _append_checked(
+    store: Store, lease: Lease, connector_id: int | None, transaction_id: str, message: tuple[bytes, ...]
+) -> list[bytes]:
+    keys = lease.keys
+    return await store.step(
+        "transactions/meter_values_append_checked",
+        (
+            *lease.head_keys(),
+            keys.transaction(transaction_id),
+            keys.values(transaction_id),
+            keys.packed(transaction_id),
+            unpacked(keys.partition),
+        ),
+        (
+            *lease.head_args(),
+            _event(keys, connector_id, transaction_id),
+            keys.queued(transaction_id),
+            *message,
+        ),
+    )
+
+
+def _event(keys: ChargePointKeys, connector_id: int | None, transaction_id: str | None) -> bytes:
+    public_id = None if transaction_id is None else f"{keys.id}.{transaction_id}"
+    return _json({"connector_id": connector_id, "transaction_id": public_id})
 
 
 def _prepare(lease: Lease, connector_id: int | None, transaction_id: str | None) -> Prepared:
     """Prepare an append without its message. The result can be used as long as the transaction lasts."""
-    keys, transaction, reference = lease.keys, "", "null"
-    if transaction_id is not None:
-        transaction, reference = transaction_id, _json(f"{keys.id}.{transaction_id}").decode()
+    keys, transaction = lease.keys, transaction_id or ""
     return Prepared(
         "transactions/meter_values_append",
         (
             *lease.head_keys(),
             keys.transaction(transaction),
             keys.values(transaction),
+            keys.packed(transaction),
             keys.stray_values(_stream(connector_id)),
             keys.stray_counts,
             keys.open,
@@ -124,21 +165,10 @@ def _prepare(lease: Lease, connector_id: int | None, transaction_id: str | None)
             *lease.head_args(),
             encode(transaction),
             "" if connector_id is None else connector_id,
-            f'{{"connector_id":{_json(connector_id).decode()},"transaction_id":{reference}}}',
+            _event(keys, connector_id, transaction_id),
         ),
         open_args=2,
     )
-
-
-async def read(store: Store, tenant: str, charge_point: str, transaction_id: int | str) -> list[StoredValues]:
-    """Return all meter values of a known transaction in the order of `read_page`."""
-    found: list[StoredValues] = []
-    after = None
-    while True:
-        page = await read_page(store, tenant, charge_point, transaction_id, after=after)
-        found.extend(page.items)
-        if (after := page.next) is None:
-            return found
 
 
 async def read_page(
@@ -152,61 +182,67 @@ async def read_page(
 ) -> Page[StoredValues]:
     """Return meter values of a known transaction in the order of arrival. The values of the stop come last.
 
-    `after` is the member `next` of the page before. A page has at most `limit` messages. It ends early if its
-    payloads are long. Raises BadCursor.
+    `after` is the member `next` of the page before. A page has at most `limit` messages, and fewer if they
+    are long. Raises BadCursor.
+    """
+    keys = ChargePointKeys(tenant, charge_point)
+    past = None if after is None else _read_cursor(after)
+    begin = None if past is None else Rough(*past[:2])
+    loose = await unpacked_values.read_first(
+        store, keys.values(transaction_id), begin=begin, most=limit + 1, most_bytes=_PAGE_BYTES
+    )
+    # The directory is read after the messages that are not packed. A message that is packed meanwhile is
+    # then read twice, and not left out.
+    directory = await packed_values.read_directory(store, keys.packed(transaction_id))
+    found = {place_of(message): message for _, message in loose.messages}
+    closed = sorted(
+        (Rough(block.of_stop, block.first_ms), number)
+        for number, block in enumerate(directory.blocks)
+        if begin is None or (block.of_stop, block.last_ms) >= begin
+    )
+    while closed and not _fill_page(found, past, border := closed[0][0], limit):
+        if loose.rest is not None and loose.rest <= border:
+            break
+        _, number = closed.pop(0)
+        messages = await packed_values.read_block(store, keys.packed(transaction_id), number)
+        found.update((place_of(message), message) for message in messages)
+    # What comes at or after the border may be incomplete.
+    rest = min((one for one in (loose.rest, *(rough for rough, _ in closed[:1])) if one), default=None)
+    places = _select(found, past, rest)
+    wanted = places[: _count_fitting([len(found[place].text) for place in places], limit)]
+    page = tuple(read_text(found[place].text, place.received_ms, str(transaction_id)) for place in wanted)
+    more = rest is not None or len(wanted) < len(places)
+    return Page(page, _cursor(wanted[-1]) if wanted and more else None)
+
+
+def _select(found: Mapping[Place, Message], past: Place | None, border: Rough | None) -> list[Place]:
+    """Return the places of the messages after `past` and before the border, in their order."""
+    return sorted(
+        place for place in found if (past is None or place > past) and (border is None or place[:2] < border)
+    )
+
+
+def _fill_page(found: Mapping[Place, Message], past: Place | None, border: Rough, limit: int) -> bool:
+    """Return whether the messages before the border are more than a page."""
+    sizes = [len(found[place].text) for place in _select(found, past, border)]
+    return _count_fitting(sizes, limit) < len(sizes)
+
+
+def _count_fitting(sizes: Sequence[int], limit: int) -> int:
+    """Return how many messages fit on one page, at least one."""
+    return max(1, min(limit, bisect_right(list(accumulate(sizes)), _PAGE_BYTES)))
+
+
+async def read_latest(
+    store: Store, tenant: str, charge_point: str, transaction_id: int
+) -> list[StoredValues]:
+    """Return the latest meter values of an open transaction in the order of arrival.
+
+    At most 1,000 messages are returned, and fewer if they are long.
     """
     key = ChargePointKeys(tenant, charge_point).values(transaction_id)
-    begin = None if after is None else _read_cursor(after)
-    found = await _read_unpacked(store, key, begin, limit + 1)
-    wanted = _cut(found, limit)
-    page = tuple(read_text(text, place.received_ms, str(transaction_id)) for place, text in wanted)
-    return Page(page, _cursor(wanted[-1][0]) if len(wanted) < len(found) else None)
-
-
-def _cut(found: list[tuple[Place, bytes]], limit: int) -> list[tuple[Place, bytes]]:
-    """Return the messages that fit on one page, at least one."""
-    sizes = accumulate(len(text) for _, text in found)
-    return found[: max(1, min(limit, bisect_right(list(sizes), _PAGE_BYTES)))]
-
-
-async def _read_unpacked(store: Store, key: str, after: Place | None, most: int) -> list[tuple[Place, bytes]]:
-    """Return the first `most` messages after a place, with their texts. The server keeps them in no order."""
-    first = (False, 0) if after is None else after[:2]
-    best: dict[bytes, tuple[bool, int]] = {}  # The server may return a message twice.
-    scan = b"0"
-    while True:
-        scan, flat = await store.execute("HSCAN", key, scan, "COUNT", _SCANNED)
-        for record, received in zip(flat[::2], flat[1::2], strict=True):
-            rough = is_packed_of_stop(record), int(received)
-            if rough >= first:
-                best[record] = rough
-        if scan == b"0":
-            break
-        if len(best) > 2 * most + _SCANNED:
-            best = _first(best, most, first)
-    found = []
-    for number, (record, (_, received_ms)) in enumerate(_first(best, most, first).items(), 1):
-        text = compact.unpack(record)
-        place = Place(is_of_stop(text), received_ms, digest(text))
-        if after is None or place > after:
-            found.append((place, text))
-        if number % _AT_ONCE == 0:
-            await trio.lowlevel.checkpoint()
-    return sorted(found)[:most]
-
-
-def _first(
-    found: dict[bytes, tuple[bool, int]], most: int, equal: tuple[bool, int]
-) -> dict[bytes, tuple[bool, int]]:
-    """Return the first `most` messages and those of the same millisecond as the last.
-
-    Messages whose time is `equal` to that of the page before may be on that page, so they do not count.
-    """
-    ordered = sorted(found.items(), key=itemgetter(1))
-    beyond = [rough for _, rough in ordered if rough > equal]
-    if len(beyond) <= most:
-        return dict(ordered)
-    return {record: rough for record, rough in ordered if rough <= beyond[most - 1]}
+    latest = await unpacked_values.read_latest(store, key, most=_LATEST, most_bytes=_PAGE_BYTES)
+    return [read_text(text, received_ms, str(transaction_id)) for received_ms, text in latest]
 
 
 def _cursor(place: Place) -> str:

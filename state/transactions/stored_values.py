@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from state import compact
+from state.transactions.blocks import Message
 
 _STOP = b"stop"
 _NULL = msgspec.Raw(b"null")
@@ -58,6 +59,10 @@ def text_of(connector_id: int | None, as_sent: bytes | None, payload: bytes) -> 
     # If more must be kept than the connector, the first line is JSON.
     head = _json(_Head(connector_id, _NULL if as_sent is None else msgspec.Raw(as_sent)))
     return b"%b\n%b" % (head, payload)
+
+
+def place_of(message: Message) -> Place:
+    return Place(is_of_stop(message.text), message.received_ms, digest(message.text))
 
 
 def digest(text: bytes) -> bytes:

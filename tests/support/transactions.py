@@ -7,7 +7,8 @@ import msgspec
 from state.keys import ChargePointKeys
 from state.nodes.leases import Lease
 from state.store import Store
-from state.transactions import Start, Stop
+from state.transactions import Start, Stop, meter_values
+from state.transactions.stored_values import StoredValues
 
 ANSWER = b'{"status":"Accepted"}'
 _START = Start(
@@ -53,3 +54,19 @@ async def events(store: Store, lease: Lease) -> list[tuple[str, dict[str, Any]]]
 
 def seconds_since_2025(store: Store) -> int:
     return store.server_time_ms() // 1000 - 1_735_689_600
+
+
+async def read_values(
+    store: Store, transaction_id: int | str, *, limit: int = 1000, charge_point: str = "CP.1"
+) -> list[StoredValues]:
+    """Read all pages of a transaction's meter values."""
+    found: list[StoredValues] = []
+    after: str | None = None
+    while True:
+        page = await meter_values.read_page(
+            store, "demo", charge_point, transaction_id, after=after, limit=limit
+        )
+        found.extend(page.items)
+        if (after := page.next) is None:
+            return found
+        assert page.items, "a page that is not the last has messages"

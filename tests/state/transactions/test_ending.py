@@ -34,7 +34,7 @@ from state.transactions import (
 )
 from state.transactions.ending import End, EndOutcome, StillCharging
 from state.transactions.running import list_running
-from tests.support.transactions import ANSWER, a_start, a_stop, claimed, events
+from tests.support.transactions import ANSWER, a_start, a_stop, claimed, events, read_values
 
 KEYS = ChargePointKeys("demo", "CP.1")
 STUCK = {"timestamp": "1970-01-01T00:00:07Z", "started_ms": 7_000, "plausible": False}
@@ -306,7 +306,7 @@ async def test_meter_values_that_come_after_an_end_are_stored_with_the_transacti
     await end(store, number)
     late = {"connector_id": 1, "transaction_id": str(number), "payload": b"[1]", "received_ms": 1}
     assert (await meter_values.append(store, lease, **late)).outcome == "kept"  # type: ignore[arg-type]
-    assert len(await meter_values.read(store, "demo", "CP.1", number)) == 1
+    assert len(await read_values(store, number)) == 1
 
 
 async def test_an_end_drops_the_charging_profiles_of_its_transaction_and_those_that_named_none(

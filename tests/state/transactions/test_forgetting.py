@@ -12,7 +12,7 @@ from state.transactions import Orphaned, Replayed, Started, ending, get, list_, 
 from state.transactions.ending import End
 from state.transactions.forgetting import forget, forget_many
 from tests.support.full_store import full
-from tests.support.transactions import ANSWER, a_start, a_stop, claimed
+from tests.support.transactions import ANSWER, a_start, a_stop, claimed, read_values
 
 KEYS = ChargePointKeys("demo", "CP.1")
 END = End(ended_ms=2, time_source="given", meter=1, meter_source="given", received_ms=2, api_key="key")
@@ -71,7 +71,7 @@ async def test_only_the_transaction_that_is_forgotten_leaves_the_lists(store: St
     for charge_point in (None, "CP.1"):
         page = await list_(store, "demo", charge_point=charge_point)
         assert [one.id for one in page.items] == [kept]
-    assert len(await meter_values.read(store, "demo", "CP.1", kept)) == 4
+    assert len(await read_values(store, kept)) == 4
 
 
 async def test_an_open_transaction_is_not_forgotten_and_keeps_all_its_data(store: Store) -> None:

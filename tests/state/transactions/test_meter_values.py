@@ -5,7 +5,7 @@ from state.nodes.leases import Lease
 from state.store import Store
 from state.transactions import Started, meter_values, start, stop
 from state.transactions.stored_values import StoredValues
-from tests.support.transactions import ANSWER, a_start, a_stop, claimed, events
+from tests.support.transactions import ANSWER, a_start, a_stop, claimed, events, read_values
 
 
 async def start_charging(store: Store, lease: Lease) -> str:
@@ -33,13 +33,13 @@ async def test_meter_values_are_read_in_the_order_of_arrival_and_as_they_were_se
     transaction_id = await start_charging(store, lease)
     for n in (3, 1, 2):
         assert await append(store, lease, transaction_id, n, at_ms=10 - n) == "ok"
-    assert await meter_values.read(store, "demo", "CP.1", transaction_id) == [
+    assert await read_values(store, transaction_id) == [
         StoredValues(
             connector_id=1, transaction_id=transaction_id, received_ms=10 - n, payload=b'[{"n":%d}]' % n
         )
         for n in (3, 2, 1)
     ]
-    assert await meter_values.read(store, "demo", "CP.1", 1) == []
+    assert await read_values(store, 1) == []
 
 
 async def test_meter_values_that_are_repeated_exactly_are_stored_once_even_if_the_repeat_is_very_late(
@@ -51,7 +51,7 @@ async def test_meter_values_that_are_repeated_exactly_are_stored_once_even_if_th
         for at_ms, n in enumerate((1, 1, 2, 1), 1):
             assert await append(store, lease, transaction_id, n, at_ms=at_ms) == "ok"
         assert len(await events(store, lease)) == before + 2
-    [first, second] = await meter_values.read(store, "demo", "CP.1", str(lease.last_transaction_id))
+    [first, second] = await read_values(store, lease.last_transaction_id)
     assert (first.received_ms, second.received_ms) == (1, 3)
     strays = (await meter_values.read_strays(store, "demo", "CP.1", 1)).messages
     assert sorted(m.received_ms for m in strays) == [1, 1, 3, 3]
@@ -64,7 +64,7 @@ async def test_meter_values_of_connector_0_that_name_a_transaction_belong_to_tha
     transaction_id = await start_charging(store, lease)
     for connector_id in (0, 1):
         await append(store, lease, transaction_id, 1, connector_id=connector_id)
-    stored = await meter_values.read(store, "demo", "CP.1", transaction_id)
+    stored = await read_values(store, transaction_id)
     assert {m.connector_id for m in stored} == {0, 1}
 
 
@@ -77,7 +77,7 @@ async def test_the_transaction_data_of_a_stop_is_stored_in_addition_to_equal_met
     for _ in range(2):
         await stop(store, lease, a_stop(transaction_id, data=b'[{"n":1}]'), ANSWER)
     await append(store, lease, transaction_id, 2)  # Some charge points send more after the stop.
-    stored = await meter_values.read(store, "demo", "CP.1", transaction_id)
+    stored = await read_values(store, transaction_id)
     assert {(m.connector_id, m.payload) for m in stored} == {
         (1, b'[{"n":1}]'),
         (None, b'[{"n":1}]'),
@@ -163,7 +163,7 @@ async def test_meter_values_are_stored_even_if_they_come_from_a_session_that_was
     for epoch, fence in ((1, "newer"), (3, "lost")):
         stale = Lease(lease.keys, "old/1", epoch)
         assert await append(store, stale, transaction_id, epoch) == fence
-    assert len(await meter_values.read(store, "demo", "CP.1", transaction_id)) == 2
+    assert len(await read_values(store, transaction_id)) == 2
 
 
 async def test_a_long_meter_values_message_is_read_completely(store: Store) -> None:
@@ -173,7 +173,7 @@ async def test_a_long_meter_values_message_is_read_completely(store: Store) -> N
     await meter_values.append(
         store, lease, connector_id=1, transaction_id=transaction_id, payload=payload, received_ms=1
     )
-    [stored] = await meter_values.read(store, "demo", "CP.1", transaction_id)
+    [stored] = await read_values(store, transaction_id)
     assert stored.payload == payload
 
 
@@ -184,7 +184,7 @@ async def test_cached_lua_steps_do_not_mix_up_the_meter_values_of_several_connec
         for connector_id in range(6):
             await append(store, lease, transaction_id, at_ms, connector_id=connector_id, at_ms=at_ms)
             await append(store, lease, None, at_ms, connector_id=connector_id, at_ms=at_ms)
-    kept = await meter_values.read(store, "demo", "CP.1", transaction_id)
+    kept = await read_values(store, transaction_id)
     assert sorted((one.received_ms, one.connector_id or 0) for one in kept) == [
         (t, c) for t in range(1, 4) for c in range(6)
     ]

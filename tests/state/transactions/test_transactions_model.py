@@ -31,7 +31,7 @@ from state.transactions import (
     stop,
 )
 from state.transactions.ending import End, StillCharging
-from tests.support.transactions import a_start, a_stop, claimed
+from tests.support.transactions import a_start, a_stop, claimed, read_values
 
 
 @dataclass
@@ -282,7 +282,7 @@ class Story:
             assert found.meter_stop == (None if known.stop is None else known.stop.meter_stop)
             assert found.ended_meter == (None if known.end is None else known.end.meter)
             assert (found.state == "open") == known.is_open
-            stored = await meter_values.read(self.store, "demo", "CP.1", number)
+            stored = await read_values(self.store, number)
             assert len(stored) == len(model.values.get(number, set()))
             assert {(m.connector_id, m.payload) for m in stored} == model.values.get(number, set())
         strays = {

@@ -1,0 +1,156 @@
+"""The end of an open transaction by an operator, because its StopTransaction does not come."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from quart import Response, g
+from quart_schema import document_request, document_response
+
+from admin.http import InputError, Problem, bodies, describes, must_exist, new_blueprint, times
+from admin.routes.last_reading import MOST_WH, find_last
+from admin.routes.transaction_answer import TransactionAnswer, answer_transaction, read_transaction
+from admin.services import current_store
+from state.transactions import ending, meter_values
+from state.transactions.ending import End, StillCharging
+from state.transactions.listing import Transaction
+from state.transactions.stored_values import StoredValues
+
+AHEAD_MS = 60_000
+"""How far a time that an operator gives may be ahead of the clock of csms."""
+
+blueprint = new_blueprint("transactions_end", "Transactions")
+
+
+class EndRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a transaction ended. What is left out or null is taken from the last meter values."""
+
+    meter: Annotated[
+        Annotated[int, msgspec.Meta(ge=0, le=MOST_WH)] | None,
+        msgspec.Meta(
+            description="Meter reading at the end, in Wh; at least `meter_start`. If it is left out, the "
+            "last energy register (Energy.Active.Import.Register) in the meter values of the transaction is "
+            "used, if it is at least `meter_start`. If there is none, the reading stays unknown.",
+            examples=[1600],
+        ),
+    ] = None
+    at: Annotated[
+        Annotated[datetime, msgspec.Meta(tz=True)] | None,
+        msgspec.Meta(
+            description="When the transaction ended, as RFC 3339 with a time zone; not before the start, and "
+            "not in the future. If it is left out, the time of the meter values that have the last energy "
+            "register is used, or the time of the last meter values if none has an energy register. If there "
+            "are no meter values, the time of the start is used.",
+            examples=["2026-01-01T12:00:00Z"],
+        ),
+    ] = None
+    force: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Whether to end the transaction although its charge point is online and reports that "
+            "the connector is charging."
+        ),
+    ] = False
+
+
+@blueprint.post("/v1/tenants/<name:tenant>/transactions/<name:transaction>/end")
+@document_request(EndRequest)
+@document_response(TransactionAnswer)
+@describes(
+    problems={
+        409: "The transaction cannot be ended, and nothing was changed. `already-stopped`: it has a "
+        "StopTransaction. `already-ended`: an operator has ended it before; a request that is repeated "
+        "because its answer was lost gets this. `still-charging`: its charge point is online, the connector "
+        "reports Charging, SuspendedEV or SuspendedEVSE, and `force` is not true.",
+        422: "The body is not valid, `at` is before the start or in the future, or `meter` is below "
+        "`meter_start`. `errors` lists each error with its place in the request.",
+    }
+)
+async def end_transaction(tenant: str, transaction: str) -> Response:
+    """End an open transaction whose StopTransaction does not come.
+
+    csms sends nothing to the charge point. To stop a transaction that still charges, send the command
+    RemoteStopTransaction instead. The driver may start another transaction at once. If the charge point still
+    sends the StopTransaction, csms stores it: the state becomes `stopped`, the energy and the time of the
+    StopTransaction count, and `ended` stays beside them.
+    """
+    asked, store = await bodies.body(EndRequest), current_store()
+    found = await read_transaction(store, tenant, transaction)
+    now_ms = store.server_time_ms()
+    # A transaction that is not open any more gets 409, whatever the request says.
+    if found.state == "open" and (errors := list(_find_errors(asked, found, now_ms))):
+        raise bodies.refuse(errors, errors[0])
+    values = await meter_values.read_latest(store, tenant, found.charge_point, found.id)
+    end = _make_end(asked, found, values, now_ms)
+    outcome = await ending.end(store, tenant, found, end, force=asked.force)
+    if isinstance(outcome, StillCharging):
+        raise Problem(
+            409,
+            "still-charging",
+            f"The charge point is online, and connector {found.connector_id} reports {outcome.status}. Send "
+            f"RemoteStopTransaction with transactionId {found.id}, or end the transaction with `force` true.",
+        )
+    must_exist(outcome != "unknown", "transaction")
+    now = await read_transaction(store, tenant, transaction)
+    match outcome:
+        case "stopped":
+            stopped = times.text(now.stopped_ms or 0)
+            raise Problem(
+                409,
+                "already-stopped",
+                f"The transaction has stopped already, at {stopped}. Read the transaction to see its stop.",
+            )
+        case "again":
+            ended, received = times.text(now.ended_ms or 0), times.text(now.ended_received_ms or 0)
+            raise Problem(
+                409,
+                "already-ended",
+                f"The transaction has been ended already, with the time {ended}, by the request that csms "
+                f"received at {received}. Read the transaction to see its end.",
+            )
+    return bodies.answer(answer_transaction(now))
+
+
+def _find_errors(asked: EndRequest, found: Transaction, now_ms: int) -> Iterator[InputError]:
+    if asked.at is not None:
+        at_ms = times.milliseconds(asked.at)
+        at, otherwise = times.text(at_ms), "give a time between the two, or leave `at` out."
+        between = (
+            f"the transaction started at {times.text(found.started_ms)}, and now it is {times.text(now_ms)}"
+        )
+        if at_ms < found.started_ms:
+            yield InputError(f"{at} is before the start: {between}; {otherwise}", "/at")
+        elif at_ms > now_ms + AHEAD_MS:
+            yield InputError(f"{at} is in the future: {between}; {otherwise}", "/at")
+    if asked.meter is not None and found.meter_start is not None and asked.meter < found.meter_start:
+        yield InputError(
+            f"{asked.meter} Wh is below the reading at the start, which is {found.meter_start} Wh; give at "
+            "least that, or leave `meter` out.",
+            "/meter",
+        )
+
+
+def _make_end(asked: EndRequest, found: Transaction, values: Sequence[StoredValues], now_ms: int) -> End:
+    # The operator may not give a reading or a time beyond these bounds either.
+    within = range(found.started_ms, now_ms + AHEAD_MS + 1)
+    last = find_last(values, least=found.meter_start or 0, within=within)
+    time_source: ending.TimeSource = "start"
+    meter_source: ending.MeterSource | None = None
+    ended_ms, meter = found.started_ms, None
+    if last is not None:
+        # A start from a clock that is ahead may be later than the time of receipt.
+        ended_ms, time_source, meter = max(last.at_ms, found.started_ms), "meter_values", last.meter
+        meter_source = None if meter is None else "meter_values"
+    if asked.at is not None:
+        ended_ms, time_source = times.milliseconds(asked.at), "given"
+    if asked.meter is not None:
+        meter, meter_source = asked.meter, "given"
+    return End(
+        ended_ms=ended_ms,
+        time_source=time_source,
+        meter=meter,
+        meter_source=meter_source,
+        received_ms=now_ms,
+        api_key=g.api_key.id,
+    )

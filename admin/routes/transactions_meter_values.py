@@ -1,0 +1,76 @@
+"""The meter values of a transaction, in pages."""
+
+from typing import Annotated
+
+import msgspec
+import trio
+from quart import Response
+from quart_schema import document_querystring, document_response
+
+from admin.http import Next, bodies, new_blueprint
+from admin.http.listing import Cursor
+from admin.routes.meter_value_messages import (
+    MeterValueAnswer,
+    Raw,
+    RawMessages,
+    read_items,
+    read_raw,
+)
+from admin.routes.transaction_answer import read_transaction
+from admin.services import current_store
+from state.transactions import meter_values
+
+_AT_ONCE = 100
+"""Messages that are read before other requests get their turn."""
+
+blueprint = new_blueprint("transactions_meter_values", "Transactions")
+
+
+class MeterValuesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    limit: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            le=1000,
+            description="Greatest number of messages on the page. A message may have several items, or none. "
+            "A page with long messages has fewer.",
+            examples=[1000],
+        ),
+    ] = 1000
+    cursor: Cursor = None
+    raw: Raw = False
+
+
+class MeterValuesPage(msgspec.Struct, frozen=True):
+    """A page of the meter values of a transaction."""
+
+    items: Annotated[
+        tuple[MeterValueAnswer, ...],
+        msgspec.Meta(description="The meter values of this page, in the order of arrival."),
+    ]
+    raw: RawMessages = None
+    next: Next = None
+
+
+@blueprint.get("/v1/tenants/<name:tenant>/transactions/<name:transaction>/meter-values")
+@document_querystring(MeterValuesQuery)
+@document_response(MeterValuesPage)
+async def list_meter_values(tenant: str, transaction: str) -> Response:
+    """List the meter values of a transaction.
+
+    A page has at most 1,000 messages. Read the next page with `next`, until `next` is null. The
+    transactionData of the StopTransaction comes last. What cannot be read as a MeterValue is left out.
+    """
+    asked = bodies.query(MeterValuesQuery)
+    store = current_store()
+    found = await read_transaction(store, tenant, transaction)
+    page = await meter_values.read_page(
+        store, tenant, found.charge_point, found.id, after=asked.cursor, limit=asked.limit
+    )
+    items = []
+    for number, message in enumerate(page.items, 1):
+        items.extend(read_items(message))
+        if number % _AT_ONCE == 0:
+            await trio.lowlevel.checkpoint()
+    raw = list(map(read_raw, page.items)) if asked.raw else None
+    return bodies.answer({"items": items, "raw": raw, "next": page.next})

@@ -1,0 +1,131 @@
+"""Measure what a transaction with 120 messages takes in the store, before and after its packing.
+
+`python -m tests.bench.packing` starts a private server and takes a minute.
+"""
+
+import platform
+import tempfile
+from pathlib import Path
+from sys import stdout
+from time import perf_counter
+
+import trio
+
+from state import keys
+from state.embedded.embedded import run_embedded
+from state.keys import ChargePointKeys
+from state.nodes.leases import Lease
+from state.store import Store, StoreConfig, open_store
+from state.transactions import Start, Stop, meter_values, packing, start, stop
+from tests.support import charging_messages, leases
+from tests.support.charging_messages import BEGIN_MS, text_of
+
+CHARGE_POINTS = 200
+MESSAGES = 120
+ANSWER = b'{"status":"Accepted"}'
+
+
+async def claim(store: Store, number: int) -> Lease:
+    keys_of_it = ChargePointKeys("acme", f"CP-{number:06}")
+    return (await leases.claimed(store, f"bench/{number}", keys_of_it)).lease
+
+
+async def charge(store: Store, lease: Lease, number: int) -> None:
+    """Store a transaction with its messages."""
+    end_ms = BEGIN_MS + MESSAGES * charging_messages.EVERY_MS
+    begun = Start(
+        connector_id=1,
+        id_tag=f"TAG{number:08}",
+        timestamp=text_of(BEGIN_MS),
+        started_ms=BEGIN_MS,
+        plausible=True,
+        meter_start=1000,
+        received_ms=BEGIN_MS,
+    )
+    id_ = str((await start(store, lease, begun, ANSWER)).id)
+    for received_ms, payload in charging_messages.messages(MESSAGES, seed=number):
+        await meter_values.append(
+            store, lease, connector_id=1, transaction_id=id_, payload=payload, received_ms=received_ms
+        )
+    ended = Stop(
+        transaction_id=id_,
+        timestamp=text_of(end_ms),
+        stopped_ms=end_ms,
+        meter_stop=20_000,
+        id_tag=f"TAG{number:08}",
+        reason="EVDisconnected",
+        received_ms=end_ms,
+    )
+    await stop(store, lease, ended, ANSWER)
+
+
+async def memory(store: Store) -> int:
+    """Return the bytes of the store without the events, which expire."""
+    for partition in range(keys.PARTITIONS):
+        await store.execute("DEL", keys.events(partition, "acme"))
+    info = (await store.execute("INFO", "memory")).decode()
+    return next(int(line.partition(":")[2]) for line in info.splitlines() if line.startswith("used_memory:"))
+
+
+class LoopHold:
+    """How long the event loop was held at a time, as a task that always wants to run sees it."""
+
+    def __init__(self) -> None:
+        self.found: list[float] = []
+
+    async def watch(self) -> None:
+        before = perf_counter()
+        while True:
+            await trio.lowlevel.checkpoint()
+            now = perf_counter()
+            self.found.append(now - before)
+            before = now
+
+
+async def measure(store: Store) -> None:
+    held = [await claim(store, number) for number in range(CHARGE_POINTS)]
+    before = await memory(store)
+
+    async with trio.open_nursery() as nursery:
+        for number, lease in enumerate(held):
+            nursery.start_soon(charge, store, lease, number)
+    unpacked = await memory(store)
+    hold, packed, blocks = LoopHold(), 0, 0
+
+    def count_block() -> None:
+        nonlocal blocks
+        blocks += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hold.watch)
+        begin = perf_counter()
+        for partition in range(keys.PARTITIONS):
+            packed += await packing.pack_due(
+                store, partition, store.server_time_ms() + 1000, 1000, count_block=count_block
+            )
+        took = perf_counter() - begin
+        nursery.cancel_scope.cancel()
+    after = await memory(store)
+    worst = sorted(hold.found)[-3:]
+    for line in (
+        f"messages of a transaction: {MESSAGES}; transactions packed: {packed}; blocks: {blocks}",
+        f"KiB of a transaction, not packed: {(unpacked - before) / CHARGE_POINTS / 1024:.2f}",
+        f"KiB of a transaction, packed: {(after - before) / CHARGE_POINTS / 1024:.2f}",
+        f"packing, ms of a transaction: {took / packed * 1e3:.1f}",
+        "the loop was held at most, ms: " + ", ".join(f"{one * 1e3:.2f}" for one in reversed(worst)),
+    ):
+        stdout.write(f"{line}\n")
+
+
+async def main() -> None:
+    stdout.write(f"{platform.machine()}, Python {platform.python_version()}, fsync, 4 connections\n")
+    with tempfile.TemporaryDirectory() as directory:
+        async with trio.open_nursery() as nursery:
+            url = await nursery.start(run_embedded, Path(directory))
+            async with open_store(StoreConfig(url=url)) as store:
+                await measure(store)
+            nursery.cancel_scope.cancel()
+
+
+if __name__ == "__main__":
+    trio.run(main)
