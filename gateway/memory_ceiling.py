@@ -4,6 +4,7 @@ The kernel kills a process whose container has no memory left, and all its charg
 connection at once.
 """
 
+import math
 from collections.abc import Callable
 
 import structlog
@@ -14,21 +15,28 @@ from gateway.service import machine
 REFUSES_AT = 0.85
 ACCEPTS_BELOW = 0.80
 _EVERY_S = 1.0
+_SOON_S = 0.05
 
 _log = structlog.get_logger()
 
 
 class MemoryCeiling:
-    """`is_reached` says whether new connections must be refused. `limit` is 0 if there is none."""
+    """The limit and the use of memory, in bytes. `limit` is 0 if there is none."""
 
     def __init__(
         self, limit_bytes: int, read_used: Callable[[], machine.Used | None] = machine.read_used
     ) -> None:
         self.limit = limit_bytes
         self.used = 0
-        self.is_reached = False
-        self._address_space = machine.address_space_limit()
+        self._reached = False
+        self._looked_at = -math.inf
         self._read_used = read_used
+
+    def refuses(self) -> bool:
+        """Return whether a new connection must be refused. A storm fills memory faster than `watch` looks."""
+        if trio.current_time() - self._looked_at >= _SOON_S:
+            self.look()
+        return self._reached
 
     async def watch(self) -> None:
         while True:
@@ -36,21 +44,22 @@ class MemoryCeiling:
             await trio.sleep(_EVERY_S)
 
     def look(self) -> None:
+        self._looked_at = trio.current_time()
         used = self._read_used()
         if used is None:
             return
         self.used = used.resident
         share = used.resident / self.limit if self.limit else 0.0
-        if self._address_space:
-            share = max(share, used.address_space / self._address_space)
-        reached = share >= (ACCEPTS_BELOW if self.is_reached else REFUSES_AT)
-        if reached != self.is_reached:
+        if (address_space := machine.address_space_limit()) is not None:
+            share = max(share, used.address_space / address_space)
+        reached = share >= (ACCEPTS_BELOW if self._reached else REFUSES_AT)
+        if reached != self._reached:
             _log.warning(
                 "memory.ceiling_reached" if reached else "memory.ceiling_left",
                 used_mib=self.used >> 20,
                 percent=round(share * 100),
             )
-        self.is_reached = reached
+        self._reached = reached
 
 
 def find_limit(configured: int | None) -> int:

@@ -142,7 +142,7 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
     full = len(admission.hub) >= node.config.limits.connections
     if node.draining or full or not node.store.available:
         raise Refusal(Reason.UNAVAILABLE)
-    if node.memory.is_reached:
+    if node.memory.refuses():
         raise Refusal(Reason.MEMORY_FULL)
     user, peer = who.charge_point, _Peer(upgrade.remote[0], f"{who.tenant}/{fold(who.charge_point)}")
     _check_attempts(admission.attempts, peer, ChargePointKeys(who.tenant, who.charge_point))
