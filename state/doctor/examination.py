@@ -36,9 +36,13 @@ async def examine_store(config: StoreConfig) -> list[Finding]:
         found.append(wrong("connection", str(error)))
     except trio.TooSlowError:
         address = url.parse(config.url)
-        found.append(wrong("connection", f"{address} did not answer within {config.timeout_s:g} s"))
+        text = (
+            f"{address} did not answer within {config.timeout_s:g} s; see whether it is overloaded or stopped"
+        )
+        found.append(wrong("connection", text))
     except BROKEN as error:
-        found.append(wrong("connection", f"{url.parse(config.url)} cannot be reached: {error}"))
+        text = f"{url.parse(config.url)} cannot be reached: {error}; start the server, or correct store.url"
+        found.append(wrong("connection", text))
     return found
 
 

@@ -12,12 +12,12 @@ from state.scripts import SCRIPTS
 
 _BY_PYTHON = """
     CLIENT|KILL CONFIG|GET DEL EVAL EVALSHA EXISTS GET HDEL HELLO HEXISTS HGET HGETALL HINCRBY HLEN HMGET
-    HSCAN HSET HSETNX HVALS INFO LINDEX LRANGE PEXPIRE SADD SCRIPT|LOAD SET SMEMBERS SREM TIME UNLINK XADD
-    XDEL XINFO|STREAM XLEN XRANGE XREAD XREVRANGE XTRIM ZADD ZCARD ZCOUNT ZLEXCOUNT ZRANGE ZREM ZSCORE
+    HSCAN HSET HSETNX HVALS INFO LINDEX LRANGE SADD SCRIPT|LOAD SELECT SET SMEMBERS SREM TIME UNLINK XADD
+    XDEL XINFO|STREAM XRANGE XREAD XREVRANGE ZADD ZLEXCOUNT ZRANGE ZREM
 """
 _BY_LUA = re.compile(r"redis\.p?call\('(\w+)'")
-_ALWAYS = frozenset({"HELLO"})
-"""Whoever asks has already used these commands. The server does not accept them in a transaction."""
+_ALWAYS = frozenset({"HELLO", "SELECT"})
+"""Connecting uses these commands, and only if the URL names a database, SELECT."""
 _ARGUMENTS_MAX = 6
 _REFUSED_COMMAND = re.compile(r"^NOPERM .*\bto run the\b")
 _KEYS = (keys.META, keys.node("x"), keys.held(0, "x"), keys.tokens("x"))
@@ -65,10 +65,14 @@ def _attempts(name: str, key: str) -> Iterator[Sequence[Arg]]:
 
 
 def _may_run(replies: list[Any]) -> bool:
-    refused = [str(reply) for reply in replies if isinstance(reply, ResponseError)]
-    if any(_REFUSED_COMMAND.match(text) for text in refused):
+    """Judge the replies to all attempts. The server checks the number of arguments first, then the user.
+
+    A later error, such as OOM or NOPERM for a key, shows that the user may run the command.
+    """
+    texts = [str(reply) if isinstance(reply, ResponseError) else "" for reply in replies]
+    if any(_REFUSED_COMMAND.match(text) for text in texts):
         return False
-    return any(text.startswith("NOPERM") for text in refused) or len(refused) < len(replies)
+    return not all(text.startswith("ERR ") for text in texts)
 
 
 async def _discard(ask: Ask, commands: Sequence[Sequence[Arg]]) -> list[Any]:
