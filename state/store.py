@@ -1,8 +1,8 @@
 """The store as the other modules of state/ use it: steps, commands, pipelines and blocking reads."""
 
-from binascii import crc_hqx
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from time import monotonic
 from typing import Annotated, Any
 
@@ -11,8 +11,8 @@ import trio
 from msgspec import Meta, Struct
 from redis.exceptions import ResponseError
 
-from state import keys as key_names
 from state import meta
+from state.clock import ServerClock
 from state.errors import StoreRefused, StoreUnavailable
 from state.prepared import Prepared
 from state.redis import checks, url
@@ -21,13 +21,14 @@ from state.redis.client import Lane, Target
 from state.redis.connection import Arg, Ask, pack
 from state.redis.headroom import Headroom
 from state.redis.headroom_watch import HeadroomWatch
+from state.redis.lanes import Lanes
 from state.redis.pending import PendingReplies
+from state.redis.pulse import Pulse
 from state.scripts import SCRIPTS, Script
 
 _log = structlog.get_logger()
 
 _CHECK_EVERY_S = 10.0
-_KEYS_REMEMBERED = 50_000
 
 
 class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,19 +115,21 @@ class Store:
         self.available = False
         self.packs = False
         """Whether the stored form is new enough for packed values. It is read again every 10 s."""
-        self.refuses: str | None = None
-        """The error code with which the store refuses writes now, such as OOM. It is None if writes work."""
         self._lost_at: float | None = None
         self._config = config
-        self._lanes = [self._lane(target) for _ in range(config.connections)]
-        self._listing = self._lane(target)
-        self._liveness = self._lane(target)
-        """Connection for heartbeats only, because a node whose heartbeat is late would be taken for dead."""
+        self._lanes = Lanes(partial(self._lane, target), config.connections)
         self._blocking = BlockingConnections(target, config.blocking_connections)
-        self._lane_by_key: dict[str, Lane] = {}
         self._changed = trio.Event()
-        self._clock_offset_ms = 0.0
+        self.clock = ServerClock()
+        self._pulse = Pulse(
+            self._ask_of(self._lanes.liveness), self.clock, config.durability, self._end_lanes
+        )
         self.headroom_watch = HeadroomWatch(self._ask_replies)
+
+    @property
+    def refuses(self) -> str | None:
+        """The error code with which the store refuses writes now, such as OOM. It is None if writes work."""
+        return self._pulse.refuses
 
     @property
     def headroom(self) -> Headroom:
@@ -139,11 +142,8 @@ class Store:
         await trio.lowlevel.checkpoint()
 
     def server_time_ms(self) -> int:
-        """Estimate the server's clock in Unix ms, at most half a round trip off.
-
-        The estimate is corrected every 10 s.
-        """
-        return int(monotonic() * 1000 + self._clock_offset_ms)
+        """Estimate the server's clock in Unix ms, at most half a round trip off."""
+        return self.clock.now_ms()
 
     def step(self, name: str, keys: Sequence[str], args: Sequence[Arg]) -> Coroutine[None, None, list[Any]]:
         """Run one Lua step. Steps whose first keys share a hash tag run in the order of the calls."""
@@ -158,7 +158,7 @@ class Store:
         return self._step(prepared.key, prepared.script, prepared.pack(rest))
 
     async def _step(self, key: str, script: Script, packed: bytes) -> list[Any]:
-        lane = self._lane_by_key.get(key) or self._lane_of(key)
+        lane = self._lanes.of(key)
         reply = await lane.pending.call(packed)
         if isinstance(reply, ResponseError):
             if str(reply).startswith("NOSCRIPT"):
@@ -172,7 +172,7 @@ class Store:
         """Run one command on the connection of `key`, which is by default the command's first argument."""
         if key is None:
             key = str(command[1]) if len(command) > 1 else ""
-        lane = self._lane_by_key.get(key) or self._lane_of(key)
+        lane = self._lanes.of(key)
         reply = await lane.pending.call(pack(command))
         if isinstance(reply, ResponseError):
             self._raise(lane, reply)
@@ -212,17 +212,9 @@ class Store:
         return reply
 
     def stats(self) -> dict[str, int | float]:
-        lanes = self._all_lanes()
-        now = monotonic()
-        oldest = [waiter.at for lane in lanes if (waiter := lane.pending.oldest()) is not None]
         return {
             "available": int(self.available),
-            "connections": sum(lane.connection is not None for lane in lanes),
-            "reconnects": sum(max(0, lane.reconnects) for lane in lanes),
-            "queued": sum(len(lane.pending.unsent) for lane in lanes),
-            "in_flight": sum(len(lane.pending.flight) for lane in lanes),
-            "bytes": sum(lane.pending.bytes for lane in lanes),
-            "oldest_s": max(0.0, now - min(oldest)) if oldest else 0.0,
+            **self._lanes.stats(),
             "blocking_connections": self._blocking.in_use,
             **self.headroom_watch.stats(),
         }
@@ -232,25 +224,22 @@ class Store:
     async def run(self) -> None:
         """Keep the connections open until cancelled."""
         async with trio.open_nursery() as nursery:
-            for lane in self._all_lanes():
+            for lane in self._lanes.all:
                 nursery.start_soon(lane.run)
             nursery.start_soon(self.headroom_watch.run)
+            nursery.start_soon(self._pulse.run)
             try:
                 while True:
                     await trio.sleep(_CHECK_EVERY_S)
-                    for lane in self._all_lanes():
+                    for lane in self._lanes.all:
                         nursery.start_soon(self._check, lane)
             finally:
                 self.available = False
                 self._blocking.close()
 
     def trouble(self) -> StoreRefused | StoreUnavailable | None:
-        """Return why the store is not available.
-
-        A refusal is returned before any other reason, because a refusal does not end by itself.
-        """
-        troubles = [lane.trouble for lane in self._all_lanes() if lane.trouble is not None]
-        return next((t for t in troubles if isinstance(t, StoreRefused)), troubles[0] if troubles else None)
+        """Return why the store is not available."""
+        return self._lanes.trouble()
 
     @property
     def writable(self) -> bool:
@@ -273,9 +262,6 @@ class Store:
     async def wait_changed(self) -> None:
         await self._changed.wait()
 
-    def _all_lanes(self) -> list[Lane]:
-        return [*self._lanes, self._listing, self._liveness]
-
     def _lane(self, target: Target) -> Lane:
         config = self._config
         pending = PendingReplies(
@@ -283,25 +269,7 @@ class Store:
         )
         return Lane(target, pending, self._lane_changed)
 
-    def _lane_of(self, key: str) -> Lane:
-        if len(self._lane_by_key) >= _KEYS_REMEMBERED:
-            self._lane_by_key.clear()
-        lane = self._lane_by_key[key] = self._choose_lane(key)
-        return lane
-
-    def _choose_lane(self, key: str) -> Lane:
-        if key.startswith(key_names.LIVENESS):
-            return self._liveness
-        start = key.find("{") + 1
-        if start and (end := key.find("}", start)) > start:
-            key = key[start:end]
-        # The lowest six bits of the hash slot are left out, because they are the same for all partitions.
-        return self._lanes[(crc_hqx(key.encode(), 0) >> 6) % len(self._lanes)]
-
     def _lane_changed(self) -> None:
-        identity = self._listing.identity
-        if identity is not None and not self.available:
-            self._clock_offset_ms = identity.server.clock_offset_ms
         trouble = self.trouble()
         if self.available and trouble is not None:
             self._lost_at = monotonic()
@@ -320,23 +288,32 @@ class Store:
         if lane.connection is None:
             return
 
-        async def ask(commands: Sequence[Sequence[Arg]]) -> list[Any]:
-            replies = await lane.pending.call(b"".join(map(pack, commands)), len(commands))
-            return replies if len(commands) > 1 else [replies]
-
+        ask = self._ask_of(lane)
         try:
-            server = await checks.check(ask, self._config.durability)
-            if lane is self._listing:
+            await checks.check(ask, self._config.durability)
+            if lane is self._lanes.listing:
                 self._note_meta(await meta.check(ask))
         except StoreUnavailable:
             return  # If the server does not answer, the lane itself reconnects.
         except StoreRefused as error:
             lane.end(str(error))
-            return
-        if lane is self._listing:
-            self._clock_offset_ms = server.clock_offset_ms
+
+    def _ask_of(self, lane: Lane) -> Ask:
+        async def ask(commands: Sequence[Sequence[Arg]]) -> list[Any]:
+            replies = await lane.pending.call(b"".join(map(pack, commands)), len(commands))
+            return replies if len(commands) > 1 else [replies]
+
+        return ask
+
+    def _end_lanes(self, why: str) -> None:
+        """End all connections, because the settings of the server are wrong now. Each is checked anew."""
+        for lane in self._lanes.all:
+            lane.end(why)
 
     async def _prepare(self, ask: Ask) -> None:
+        asked = monotonic()
+        [time] = await ask([("TIME",)])
+        self.clock.learn(checks.read_time_ms(time), asked, monotonic())
         self._note_meta(await meta.check(ask))
         for reply in await ask([("SCRIPT", "LOAD", script.source) for script in SCRIPTS.values()]):
             if isinstance(reply, ResponseError):
@@ -359,14 +336,14 @@ class Store:
         if not packed:
             await trio.lowlevel.checkpoint()
             return []
-        replies = await self._listing.pending.call(b"".join(packed), len(packed))
+        replies = await self._lanes.listing.pending.call(b"".join(packed), len(packed))
         return replies if len(packed) > 1 else [replies]
 
     def _check_replies(self, replies: list[Any]) -> list[Any]:
         executed = any(not isinstance(reply, ResponseError) for reply in replies)
         for reply in replies:
             if isinstance(reply, ResponseError):
-                self._raise(self._listing, reply, sent=executed)
+                self._raise(self._lanes.listing, reply, sent=executed)
         return replies
 
     def _raise(self, lane: Lane | None, error: ResponseError, *, sent: bool = False) -> None:
@@ -374,6 +351,7 @@ class Store:
             raise error
         if lane is not None and str(error).startswith(("READONLY", "MASTERDOWN")):
             lane.end(f"the store is not a primary any more: {error}")
+        self._pulse.note_refusal(error)
         if str(error).startswith("OOM"):
             self.headroom_watch.look_soon()
         raise StoreUnavailable(f"the store did not execute a command: {error}", sent=sent)

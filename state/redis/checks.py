@@ -6,8 +6,7 @@ needs the setting appendfsync always, because with appendfsync everysec, the com
 writes that were not yet on disk.
 """
 
-from collections.abc import Mapping, Sequence
-from time import monotonic
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -25,23 +24,14 @@ _FSYNC = (
     ("appendfsync", "always", "a reply could leave before its write is on disk"),
     ("no-appendfsync-on-rewrite", "no", "a rewrite of the file would suspend fsync"),
 )
-QUESTIONS: Sequence[Sequence[Arg]] = (
-    ("INFO",),
-    ("TIME",),
-    ("CONFIG", "GET", "append*"),
-    ("CONFIG", "GET", "no-appendfsync-on-rewrite"),
-    ("CONFIG", "GET", "maxmemory-policy"),
-)
+SETTINGS: Sequence[Arg] = ("CONFIG", "GET", *(name for name, _, _ in (_POLICY, *_FSYNC)))
+QUESTIONS: Sequence[Sequence[Arg]] = (("INFO",), SETTINGS)
 
 
 class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A server. `run_id` changes with every start of the server.
-
-    The server's Unix time is our monotonic time plus `clock_offset_ms`.
-    """
+    """A server. `run_id` changes with every start of the server."""
 
     run_id: str
-    clock_offset_ms: float
 
 
 async def greet(ask: Ask, address: Address) -> int:
@@ -74,27 +64,23 @@ async def greet(ask: Ask, address: Address) -> int:
 
 async def check(ask: Ask, durability: Durability) -> ServerInfo:
     """Raise StoreUnavailable while the server starts, and StoreRefused if its settings or role are wrong."""
-    asked = monotonic()
     replies = await ask(QUESTIONS)
-    return judge(replies, durability, (asked + monotonic()) / 2)
-
-
-def judge(replies: Sequence[Any], durability: Durability, at: float) -> ServerInfo:
-    """Judge the replies to QUESTIONS, which came at `at` (our monotonic time).
-
-    Raises the same errors as `check`.
-    """
     for reply in replies:
         if isinstance(reply, ResponseError):
             raise_if_passing(reply)
-    info_reply, time, *settings = replies
+    info_reply, settings = replies
     if isinstance(info_reply, ResponseError):
         raise StoreRefused(
             f"the store's role cannot be checked ({info_reply}); allow this user the command INFO"
         )
-    if isinstance(time, ResponseError):
-        raise StoreRefused(f"the store's clock cannot be read ({time}); allow this user the command TIME")
     info = read_info(info_reply)
+    judge_role(info)
+    judge_settings(settings, durability, policy=info.get("maxmemory_policy", ""))
+    return ServerInfo(run_id=info.get("run_id", ""))
+
+
+def judge_role(info: Mapping[str, str]) -> None:
+    """Raise StoreRefused if INFO says that the server is a replica or part of a cluster."""
     if info.get("role") != "master":
         raise StoreRefused(
             f"the store's role is {info.get('role')}; it must be master, so use the primary's URL"
@@ -103,47 +89,42 @@ def judge(replies: Sequence[Any], durability: Durability, at: float) -> ServerIn
         raise StoreRefused(
             "the store has cluster-enabled yes; it must be no, because clusters are not supported yet"
         )
-    _judge_settings(info, settings, durability)
-    time_ms = int(time[0]) * 1000 + int(time[1]) / 1000
-    return ServerInfo(run_id=info.get("run_id", ""), clock_offset_ms=time_ms - at * 1000)
 
 
-def _judge_settings(info: dict[str, str], settings: Sequence[Any], durability: Durability) -> None:
-    known = known_settings(info, settings)
-    refusal = next((reply for reply in settings if isinstance(reply, ResponseError)), None)
-    for name, right, why in settings_for(durability):
-        if (fault := find_fault(known, name, right, why, refusal)) is not None:
+def read_time_ms(reply: Any) -> float:
+    """Read the reply to TIME. Raises StoreUnavailable while the server starts, and StoreRefused."""
+    if isinstance(reply, ResponseError):
+        raise_if_passing(reply)
+        raise StoreRefused(f"the store's clock cannot be read ({reply}); allow this user the command TIME")
+    return int(reply[0]) * 1000 + int(reply[1]) / 1000
+
+
+def judge_settings(reply: Any, durability: Durability, *, policy: str = "") -> None:
+    """Judge the reply to SETTINGS. `policy` is the eviction policy, if INFO named it. Raises StoreRefused."""
+    for _, _, fault in find_faults(reply, durability, policy=policy):
+        if fault is not None:
             raise StoreRefused(fault)
 
 
-def settings_for(durability: Durability) -> Sequence[tuple[str, str, str]]:
-    """Return the settings that a server must have: the name, the right value, and why it must be right."""
-    return (_POLICY, *(_FSYNC if durability != "memory" else ()))
-
-
-def known_settings(info: Mapping[str, str], settings: Sequence[Any]) -> dict[str, str]:
-    """Return the settings that the server reports in INFO and in the replies to CONFIG GET."""
-    known = {"maxmemory-policy": info.get("maxmemory_policy", "")}
-    for reply in settings:
-        if isinstance(reply, dict):
-            known |= {name.decode(): value.decode() for name, value in reply.items()}
-    return known
-
-
-def find_fault(
-    known: Mapping[str, str], name: str, right: str, why: str, refusal: ResponseError | None
-) -> str | None:
-    """Say what is wrong with a setting. `refusal` is the server's answer to CONFIG GET, if it refused."""
-    value = known.get(name)
-    if not value:
-        return (
-            f"the store does not report its setting {name}, which must be {right}"
-            f" (CONFIG GET: {refusal or 'empty'}); allow this user the commands CONFIG GET and INFO,"
-            " or choose durability memory if losing the last writes is acceptable"
-        )
-    if value != right:
-        return f"the store has {name} {value}; it must be {name} {right}, because otherwise {why}"
-    return None
+def find_faults(
+    reply: Any, durability: Durability, *, policy: str = ""
+) -> Iterator[tuple[str, str, str | None]]:
+    """Yield each setting that the server must have: its name, the right value, and what is wrong, if any."""
+    known: dict[str, str] = {"maxmemory-policy": policy}
+    if isinstance(reply, dict):
+        known |= {name.decode(): value.decode() for name, value in reply.items()}
+    refusal = reply if isinstance(reply, ResponseError) else None
+    for name, right, why in (_POLICY, *(_FSYNC if durability != "memory" else ())):
+        value, fault = known.get(name), None
+        if not value:
+            fault = (
+                f"the store does not report its setting {name}, which must be {right}"
+                f" (CONFIG GET: {refusal or 'empty'}); allow this user the commands CONFIG GET and INFO,"
+                " or choose durability memory if losing the last writes is acceptable"
+            )
+        elif value != right:
+            fault = f"the store has {name} {value}; it must be {name} {right}, because otherwise {why}"
+        yield name, right, fault
 
 
 def read_info(reply: bytes) -> dict[str, str]:

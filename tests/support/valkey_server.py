@@ -6,6 +6,7 @@ A test may stop, pause or kill this server.
 import os
 import signal
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from subprocess import Popen
 
@@ -15,12 +16,13 @@ from tests.support.waiting import GENEROUS_S, wait_until
 
 
 class ValkeyServer:
-    def __init__(self, directory: Path, *options: str) -> None:
+    def __init__(self, directory: Path, *options: str, env: Mapping[str, str] | None = None) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory = directory
         self.path = str(directory / "v.sock")
         self.url = f"unix://{self.path}"
         self._options = options
+        self._env = env
         self._child: Popen[bytes] | None = None
 
     @property
@@ -30,7 +32,7 @@ class ValkeyServer:
 
     def start(self) -> None:
         argv = [*server_arguments(self.path), *self._options]
-        self._child = child_process.start(argv, cwd=self.directory)
+        self._child = child_process.start(argv, cwd=self.directory, env=self._env)
         wait_until(self._answers)
 
     def _answers(self) -> bool:

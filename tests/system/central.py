@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -178,8 +178,9 @@ async def _running(process: Process) -> AsyncIterator[Process]:
 
 
 @contextmanager
-def central_system(directory: Path) -> Iterator[Central]:
-    valkey = ValkeyServer(directory / "store")
+def central_system(directory: Path, *, env: Mapping[str, str] | None = None) -> Iterator[Central]:
+    """`env` is the environment of the store."""
+    valkey = ValkeyServer(directory / "store", env=env)
     valkey.start()
     admin = None
     try:

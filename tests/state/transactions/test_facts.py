@@ -93,7 +93,7 @@ async def test_transaction_ids_continue_after_the_stored_last_id_even_if_that_id
 async def test_the_store_corrects_a_transaction_id_that_a_slow_clock_proposed(store: Store) -> None:
     lease = await claimed(store)
     right = seconds_since_2025(store)
-    store._clock_offset_ms -= 3_600_000
+    store.clock.offset_ms -= 3_600_000
     assert right <= (await start_one(store, lease)).id <= right + 5
 
 

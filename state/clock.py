@@ -1,0 +1,73 @@
+"""The clock of the server, as this process knows it from replies that carry the server's time.
+
+Deadlines are kept on our monotonic clock, because somebody may set the clock of the server or of this
+machine. The clock of the server is only our monotonic clock plus an offset. Each reply that carries the
+server's time bounds the offset, so one reply shows that the server's clock was set.
+"""
+
+import math
+from collections import deque
+from time import monotonic
+
+STEP_MS = 500.0
+"""A smaller correction is drift or a slow reply. A greater one means that somebody set the server's clock."""
+_STEPS_KEPT = 64
+
+
+class ServerClock:
+    """The server's Unix time in milliseconds is our monotonic time plus `offset_ms`."""
+
+    def __init__(self) -> None:
+        self.offset_ms = 0.0
+        self.steps = 0
+        """How often the server's clock was set, as far as we know."""
+        self._known = False
+        self._steps: deque[tuple[float, float]] = deque(maxlen=_STEPS_KEPT)
+        """For each step our monotonic time in ms at which we learnt of it, and the offset before it."""
+
+    def now_ms(self) -> int:
+        return int(monotonic() * 1000 + self.offset_ms)
+
+    def learn(self, server_ms: float, asked: float, answered: float) -> None:
+        """Learn from a reply with the server's time. `asked` and `answered` are our monotonic seconds.
+
+        The server wrote its time between `asked` and `answered`. If that agrees with the present offset, the
+        offset stays, because a slow reply knows less than a fast one did.
+        """
+        least, most = server_ms - answered * 1000, server_ms - asked * 1000 + 1
+        if not self._known:
+            self._known, self.offset_ms = True, (least + most) / 2
+            return
+        offset = min(max(self.offset_ms, least), most)
+        if abs(offset - self.offset_ms) >= STEP_MS:
+            self.steps += 1
+            self._steps.append((answered * 1000, self.offset_ms))
+        self.offset_ms = offset
+
+    def learn_now(self, server_ms: float, asked: float) -> None:
+        """Learn from a reply that has just come."""
+        self.learn(server_ms, asked, monotonic())
+
+    def stepped_since_ms(self, server_ms: float) -> float:
+        """Return by how much the server's clock was set since it showed `server_ms`.
+
+        If it may have shown that time twice, the later time counts.
+        """
+        offset, until = self.offset_ms, monotonic() * 1000
+        nearest, then = math.inf, offset
+        for since, before in (*reversed(self._steps), (-math.inf, offset)):
+            at = server_ms - offset
+            away = max(since - at, at - until, 0.0)
+            if away < nearest:
+                nearest, then = away, offset
+            offset, until = before, since
+        return self.offset_ms - then
+
+    def left_ms(self, now_ms: float, set_ms: float, deadline_ms: float) -> float:
+        """Return the time until a deadline that the server set at `set_ms`, if its clock shows `now_ms`.
+
+        All three are times of the server's clock. The result is right if the clock was set in between, and is
+        never longer than the deadline was at first.
+        """
+        left = deadline_ms - now_ms + self.stepped_since_ms(set_ms)
+        return min(left, deadline_ms - set_ms)
