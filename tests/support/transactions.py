@@ -1,14 +1,20 @@
 """Helpers that the tests of transactions and meter values share."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from state import compact
 from state.keys import ChargePointKeys
 from state.nodes.leases import Lease
 from state.store import Store
-from state.transactions import Start, Stop, meter_values
-from state.transactions.stored_values import StoredValues
+from state.transactions import Start, Started, Stop, meter_values, start
+from state.transactions.stored_values import StoredValues, text_of
+from tests.support import charging_messages
+
+type Sent = tuple[int, bytes]
+"""The time of receipt and the meterValue array of a message."""
 
 ANSWER = b'{"status":"Accepted"}'
 _START = Start(
@@ -70,3 +76,39 @@ async def read_values(
         if (after := page.next) is None:
             return found
         assert page.items, "a page that is not the last has messages"
+
+
+async def begin(store: Store, lease: Lease) -> int:
+    outcome = await start(store, lease, a_start(), ANSWER)
+    assert isinstance(outcome, Started)
+    return outcome.id
+
+
+async def send(store: Store, lease: Lease, id_: int, messages: Sequence[Sent]) -> list[str]:
+    """Append messages, and return the outcomes."""
+    return [
+        (
+            await meter_values.append(
+                store,
+                lease,
+                connector_id=1,
+                transaction_id=str(id_),
+                payload=payload,
+                received_ms=received_ms,
+            )
+        ).outcome
+        for received_ms, payload in messages
+    ]
+
+
+async def fill(store: Store, lease: Lease, id_: int, messages: Sequence[Sent]) -> None:
+    """Store many messages at once, as `append` would."""
+    fields = [
+        part for at_ms, payload in messages for part in (compact.pack(text_of(1, None, payload)), at_ms)
+    ]
+    for first in range(0, len(fields), 2000):
+        await store.execute("HSET", lease.keys.values(id_), *fields[first : first + 2000])
+
+
+def charging(count: int) -> list[Sent]:
+    return list(charging_messages.messages(count))
