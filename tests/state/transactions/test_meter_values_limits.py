@@ -10,7 +10,7 @@ from state.nodes.leases import Lease
 from state.store import Store
 from state.transactions import Stopped, packing, stop
 from state.transactions.listing import get
-from tests.support.transactions import ANSWER, a_stop, begin, charging, claimed, send
+from tests.support.transactions import ANSWER, a_stop, begin, charging, claimed, read_values, send
 
 KEYS = ChargePointKeys("demo", "CP.1")
 FAR_MS = 2**50
