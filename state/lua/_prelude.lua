@@ -42,8 +42,9 @@ end
 -- (also JSON) as its first member.
 local function vacate(lease, held, events, member, reason)
   local connection = redis.call('HGET', lease, 'connection')
-  redis.call('HSET', lease, 'holder', '', 'node', '', 'until_ms', now_ms())
+  -- The server executes SREM even if its memory is full, and after SREM also the other writes.
   redis.call('SREM', held, member)
+  redis.call('HSET', lease, 'holder', '', 'node', '', 'until_ms', now_ms())
   emit(events, member, 'charge_point.disconnected', '{"reason":' .. reason .. ',' .. string.sub(connection, 2))
 end
 
