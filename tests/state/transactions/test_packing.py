@@ -13,6 +13,7 @@ from state.store import Store
 from state.transactions import Stopped, StopReplayed, blocks, meter_values, packing, start, stop
 from state.transactions.ending import End, end
 from state.transactions.listing import get
+from state.transactions.stored_values import digest, text_of
 from tests.support.full_store import full
 from tests.support.transactions import (
     ANSWER,
@@ -33,6 +34,10 @@ QUEUE = keys.unpacked(KEYS.partition)
 FAR_MS = 2**50
 END = End(ended_ms=2, time_source="given", meter=1, meter_source="given", received_ms=2, api_key="key")
 DATA = b'[{"timestamp":"2026-01-01T01:00:00Z","sampledValue":[{"value":"9"}]}]'
+
+
+async def begin_next(store: Store, lease: Lease) -> int:
+    return (await start(store, lease, a_start(timestamp="2026-01-02T00:00:00Z"), ANSWER)).id
 
 
 async def finish(store: Store, lease: Lease, id_: int, data: bytes | None = None) -> None:
@@ -180,6 +185,7 @@ async def test_a_repeated_stop_with_other_data_adds_its_data_once(store: Store) 
     for data in (DATA, other, DATA, other):
         assert isinstance(await stop(store, lease, a_stop(id_, data=data), ANSWER), StopReplayed)
         await pack(store)
+        assert await count_unpacked(store, id_) == 0
     found = await read_values(store, id_)
     assert [one.of_stop for one in found] == [False, False, True, True]
     assert {one.payload for one in found[2:]} == {DATA, other}
@@ -299,6 +305,41 @@ async def test_a_step_that_comes_after_another_process_packed_the_same_messages_
     assert await read(store, id_) == messages
 
 
+async def test_a_step_whose_messages_were_replaced_by_a_rolled_back_store_changes_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease, messages = await claimed(store), charging(21)
+    id_ = await begin(store, lease)
+    await fill(store, lease, id_, messages[:20])
+    await finish(store, lease, id_)
+    step = store.step
+
+    async def rolled_back(name: str, keys_: Sequence[str], args: Sequence[object]) -> list[bytes]:
+        await store.execute("DEL", KEYS.values(id_))
+        await fill(store, lease, id_, messages[1:])
+        return await step(name, keys_, args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store, "step", rolled_back)
+    await pack(store)
+    assert await read(store, id_) == messages[1:]
+    monkeypatch.undo()
+    await pack(store)
+    assert await read(store, id_) == messages[1:]
+
+
+async def test_a_digest_that_is_part_of_two_other_digests_is_not_found(store: Store) -> None:
+    lease, [message] = await claimed(store), charging(1)
+    id_ = await begin(store, lease)
+    await finish(store, lease, id_)
+    await pack(store)
+    mark = digest(text_of(1, None, message[1]))
+    await store.execute("HSET", KEYS.packed(id_), "d0", b"1234" + mark + b"5678")
+    assert await send(store, lease, id_, [message]) == ["kept"]
+    other = await begin_next(store, lease)
+    await store.execute("HSET", KEYS.packed(other), "i", b"", "d0", b"1234" + mark + b"5678" + mark)
+    assert await send(store, lease, other, [message]) == ["repeated"]
+
+
 async def test_a_process_that_dies_before_or_after_any_step_of_packing_loses_and_doubles_nothing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -345,11 +386,10 @@ async def test_the_queue_forgets_a_transaction_that_is_gone(store: Store) -> Non
 
 async def test_messages_that_cannot_be_read_do_not_hold_up_other_transactions(store: Store) -> None:
     lease = await claimed(store)
-    bad, good = await begin(store, lease), 0
+    bad = await begin(store, lease)
     await store.execute("HSET", KEYS.values(bad), b"\x02damaged", 1)
     await finish(store, lease, bad)
-    outcome = await start(store, lease, a_start(timestamp="2026-01-02T00:00:00Z"), ANSWER)
-    good = outcome.id
+    good = await begin_next(store, lease)
     await send(store, lease, good, charging(2))
     await finish(store, lease, good)
     assert await pack(store) == 2
