@@ -174,10 +174,60 @@ class PkiConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 365
 
 
+class ArchiveConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The archive, to which finished transactions move with their meter values ([archive](archive.md)).
+
+    Without `directory`, the process neither writes nor reads an archive.
+    """
+
+    directory: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(
+            description="Directory of the archive. It is made if it does not exist, but its parent directory "
+            "must exist. Several processes may have the same directory; one of them writes it. The archive "
+            "has personal data, so only the user of the process can read it."
+        ),
+    ] = None
+    every_s: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=86_400,
+            description="Time between two turns of archiving. Each turn writes one file for each tenant and "
+            "day that has new finished transactions.",
+        ),
+    ] = 900
+
+
+class RetentionConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long finished transactions stay in the store. An open transaction always stays."""
+
+    transactions_hot_h: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=87_600,
+            description="Number of hours that a finished transaction stays in the store, counted from the "
+            "receipt of its stop, if it is in the archive by then. A transaction that is not in the archive "
+            "stays.",
+        ),
+    ] = 48.0
+    transactions_days: Annotated[
+        Annotated[int, Meta(ge=1, le=36_500)] | None,
+        Meta(
+            description="Number of days after which a finished transaction is deleted for ever, for systems "
+            "without an archive. It cannot be set together with `archive.directory`. Without it, csms "
+            "deletes no transaction.",
+        ),
+    ] = None
+
+
 class AdminConfig(Struct, frozen=True, forbid_unknown_fields=True):
     store: StoreConfig
     security: AdminSecurity
     listen: AdminListen = AdminListen()
     limits: AdminLimits = AdminLimits()
     pki: PkiConfig = PkiConfig()
+    archive: ArchiveConfig = ArchiveConfig()
+    retention: RetentionConfig = RetentionConfig()
     logs: LogsConfig = LogsConfig()

@@ -8,6 +8,7 @@ import structlog
 import trio
 
 from admin.app import create_app
+from admin.archive.task import Archiving
 from admin.config import AdminConfig
 from admin.hypercorn import begin_listening, bind, serve_app
 from admin.inbox import Inbox
@@ -62,6 +63,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             inbox, feed = Inbox(store, nodes.new_incarnation()), Feed(store, nursery)
             signing = Signing(store, inbox.incarnation, authority, config.pki.charge_point_days)
             expiry = Expiry(store)
+            archiving = Archiving(store, inbox.incarnation, config.archive, config.retention)
             services = Services(
                 store,
                 pepper,
@@ -76,7 +78,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             lag = metrics.LoopLag()
             nursery.start_soon(lag.watch)
             registry = metrics.new_registry(
-                lag.readings, partial(readings, store, feed, inbox, signing, expiry)
+                lag.readings, partial(readings, store, feed, inbox, signing, expiry), archiving.readings
             )
             probes = partial(
                 health.serve_health,
@@ -93,6 +95,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             await nursery.start(inbox.run, nodes.describe_process(store, "admin"))
             nursery.start_soon(run_signing, signing)
             nursery.start_soon(expiry.run)
+            nursery.start_soon(archiving.run)
             begin_listening(listener)
             async with trio.open_nursery() as requests:
                 await requests.start(serve_app, app, listener, limits, stop)

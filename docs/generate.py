@@ -13,7 +13,8 @@ from msgspec.structs import FieldInfo, fields
 from prometheus_client.core import Metric
 from prometheus_client.registry import CollectorRegistry
 
-from admin.config import AdminConfig
+from admin.archive.task import Archiving
+from admin.config import AdminConfig, ArchiveConfig, RetentionConfig
 from admin.inbox import Inbox
 from admin.pki.expiry import Expiry
 from admin.pki.signing import Signing
@@ -247,7 +248,9 @@ def metrics() -> str:
     gateway = registry(node, Hub(), Stats(), Handshakes(), lag, edge=TlsEdge(config, node.revocations))
     inbox = Inbox(store, "admin")
     admin = new_registry(
-        lag.readings, partial(readings, store, Feed(store, nobody), inbox, Signing(store, ""), Expiry(store))
+        lag.readings,
+        partial(readings, store, Feed(store, nobody), inbox, Signing(store, ""), Expiry(store)),
+        Archiving(store, "", ArchiveConfig(), RetentionConfig()).readings,
     )
     return _page(
         "Metrics",

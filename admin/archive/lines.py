@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import IO
 
 _IN_MEMORY = 1 << 23
 _CHUNK = 1 << 18
@@ -20,7 +21,7 @@ class Line:
         self._parts: list[bytes] = []
         self._sha256 = sha256()
         self._directory = directory
-        self._file = None
+        self._file: IO[bytes] | None = None
         for part in parts:
             self.append(part)
 

@@ -8,28 +8,12 @@ from state.keys import ChargePointKeys
 from state.store import Store
 from state.transactions import archiving, get, start, stop
 from state.transactions.archiving import ArchiveNote, Finished, Queued
+from tests.support.finished import STOPPED_MS, finish, queue
 from tests.support.full_store import full
 from tests.support.transactions import ANSWER, a_start, a_stop, claimed
 
 KEYS = ChargePointKeys("demo", "CP.1")
-STOPPED_MS = 1_767_229_201_000
 FILE = "demo/2026-01-01/00000001.ndjson.gz"
-
-
-async def finish(store: Store, *, name: str = "CP.1", tenant: str = "demo", queued: bool = True) -> int:
-    """Start and stop a transaction, and put it into the queue of packed transactions."""
-    lease = await claimed(store, name, tenant=tenant)
-    outcome = await start(store, lease, a_start(), ANSWER)
-    await stop(store, lease, a_stop(outcome.id), ANSWER)
-    of = ChargePointKeys(tenant, name)
-    await store.execute("ZREM", keys.unpacked(of.partition), of.queued(outcome.id))
-    if queued:
-        await queue(store, of, outcome.id, STOPPED_MS)
-    return outcome.id
-
-
-async def queue(store: Store, of: ChargePointKeys, number: int, place: int) -> None:
-    await store.execute("ZADD", keys.unarchived(of.partition), place, of.queued(number))
 
 
 async def read_one(store: Store) -> tuple[Queued, Finished]:
@@ -48,7 +32,7 @@ async def test_a_transaction_that_is_due_is_read_with_its_time_of_receipt(store:
 
 
 async def test_names_that_need_encoding_are_read_from_the_queue(store: Store) -> None:
-    number = await finish(store, name="CP/1 %é", tenant="a/ b")
+    number = await finish(store, "CP/1 %é", tenant="a/ b")
     [queued] = await archiving.list_unarchived(store, 5)
     assert queued[:3] == ("a/ b", "CP/1 %é", number)
     assert await archiving.read(store, [queued]) != [None]
@@ -107,8 +91,8 @@ async def test_the_oldest_waiting_transaction_is_found_in_both_queues(store: Sto
 async def test_finished_transactions_that_are_in_no_queue_are_found_and_queued_once(store: Store) -> None:
     """A gateway of the release before puts no transaction into a queue."""
     missed = await finish(store, queued=False)
-    await finish(store, name="CP.2")
-    archived = await finish(store, name="CP.3")
+    await finish(store, "CP.2")
+    archived = await finish(store, "CP.3")
     of = ChargePointKeys("demo", "CP.3")
     await store.execute("HSET", of.transaction(archived), "archived", FILE)
     await store.execute("ZREM", keys.unarchived(of.partition), of.queued(archived))
