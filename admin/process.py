@@ -8,6 +8,7 @@ import structlog
 import trio
 
 from admin.app import create_app
+from admin.archive.archive import Reader
 from admin.archive.task import Archiving
 from admin.config import AdminConfig
 from admin.hypercorn import begin_listening, bind, serve_app
@@ -73,6 +74,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
                 signing,
                 attempts=attempts,
                 trusted_proxies=trusted,
+                archive=None if archiving.directory is None else Reader(archiving.directory),
             )
             app = create_app(services, limits)
             lag = metrics.LoopLag()

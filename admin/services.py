@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from quart import current_app
 
+from admin.archive.archive import Reader
 from admin.inbox import Inbox
 from admin.pki.signing import Signing
 from gateway.service.attempts import Attempts
@@ -31,6 +32,8 @@ class Services:
     attempts: Attempts = field(default_factory=lambda: Attempts(per_address=300, per_name=10))
     """Wrong API keys by address, and by address and the id of the key."""
     trusted_proxies: Networks = field(default_factory=Networks)
+    archive: Reader | None = None
+    """The archive, if this process can read it."""
 
 
 def services() -> Services:

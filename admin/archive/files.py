@@ -175,8 +175,9 @@ def read_record(path: Path, place: Place) -> bytes:
     with path.open("rb") as file:
         file.seek(place.offset)
         member = file.read(place.length)
+    end = place.skip + place.size
     try:
-        text = zlib.decompress(member, _GZIP)
+        text = zlib.decompressobj(_GZIP).decompress(member, end)
     except zlib.error as error:
         raise ArchiveFailed(f"{path} is damaged after byte {place.offset}: {error}") from error
-    return text[place.skip : place.skip + place.size]
+    return text[place.skip : end]

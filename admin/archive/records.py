@@ -52,6 +52,7 @@ class _Head(msgspec.Struct, frozen=True):
     format: int
 
 
+_VALUES = b',"meter_values":['
 END = b"]}"
 """What follows after the last page of values."""
 
@@ -69,7 +70,7 @@ def encode_head(tenant: str, transaction: Transaction, finished_ms: int) -> byte
         "finished_ms": finished_ms,
         "transaction": stored,
     }
-    return _one_line(_json(head)[:-1]) + b',"meter_values":['
+    return _one_line(_json(head)[:-1]) + _VALUES
 
 
 def encode_page(values: Sequence[StoredValues], *, first: bool) -> bytes:
@@ -102,6 +103,18 @@ def decode(line: bytes) -> Record:
         for message in read.meter_values
     )
     return Record(tenant=read.tenant, transaction=transaction, finished_ms=read.finished_ms, values=values)
+
+
+def decode_head(beginning: bytes) -> Record:
+    """Read the beginning of a line as a record without meter values. Raises RecordUnreadable."""
+    end = beginning.find(_VALUES)
+    while end >= 0:
+        try:
+            return decode(beginning[:end] + _VALUES + END)
+        except RecordUnreadable:
+            # The same bytes may be a part of what the charge point sent.
+            end = beginning.find(_VALUES, end + 1)
+    raise RecordUnreadable("the line is not a record of the archive: it has no meter values")
 
 
 def _values_of(message: StoredValues) -> _Values:

@@ -4,10 +4,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from admin.http import convert, must_exist, times
+from admin.http import convert, times
 from admin.http.times import Time
 from admin.routes.members import AsSent, ChargePointName
-from state.store import Store
 from state.transactions import listing
 from state.transactions.listing import State, Transaction
 
@@ -165,6 +164,12 @@ class TransactionAnswer(msgspec.Struct, frozen=True, kw_only=True):
             "100,000 messages, or 32 MiB of long messages. A repeated message counts again."
         ),
     ]
+    archived: Annotated[
+        bool,
+        msgspec.Meta(
+            description="true means that the transaction has left the store, and was read from the archive."
+        ),
+    ]
     ended: Annotated[
         EndAnswer | None,
         msgspec.Meta(
@@ -174,16 +179,13 @@ class TransactionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     ]
 
 
-async def read_transaction(store: Store, tenant: str, public_id: str) -> Transaction:
-    return must_exist(await listing.get(store, tenant, public_id), "transaction")
-
-
-def answer_transaction(transaction: Transaction) -> TransactionAnswer:
+def answer_transaction(transaction: Transaction, *, archived: bool = False) -> TransactionAnswer:
     return convert(
         transaction,
         TransactionAnswer,
         id=listing.public_id(transaction.charge_point, transaction.id),
         transaction_id=transaction.id,
+        archived=archived,
         as_sent=None if transaction.as_sent is None else msgspec.Raw(transaction.as_sent.encode()),
         stop_as_sent=None
         if transaction.stop_as_sent is None

@@ -9,9 +9,10 @@ from quart import Response, g
 from quart_schema import document_request, document_response
 
 from admin.http import InputError, Problem, bodies, describes, must_exist, new_blueprint, times
+from admin.routes.archived_transactions import read_transaction
 from admin.routes.last_reading import MOST_WH, find_last
-from admin.routes.transaction_answer import TransactionAnswer, answer_transaction, read_transaction
-from admin.services import current_store
+from admin.routes.transaction_answer import TransactionAnswer, answer_transaction
+from admin.services import current_store, services
 from state.transactions import ending, meter_values
 from state.transactions.ending import End, StillCharging
 from state.transactions.listing import Transaction
@@ -76,14 +77,18 @@ async def end_transaction(tenant: str, transaction: str) -> Response:
     StopTransaction count, and `ended` stays beside them.
     """
     asked, store = await bodies.body(EndRequest), current_store()
-    found = await read_transaction(store, tenant, transaction)
+    found, record = await read_transaction(services(), tenant, transaction)
     now_ms = store.server_time_ms()
     # A transaction that is not open any more gets 409, whatever the request says.
     if found.state == "open" and (errors := list(_find_errors(asked, found, now_ms))):
         raise bodies.refuse(errors, errors[0])
-    values = await meter_values.read_latest(store, tenant, found.charge_point, found.id)
-    end = _make_end(asked, found, values, now_ms)
-    outcome = await ending.end(store, tenant, found, end, force=asked.force)
+    outcome: ending.EndOutcome
+    if record is None:
+        values = await meter_values.read_latest(store, tenant, found.charge_point, found.id)
+        end = _make_end(asked, found, values, now_ms)
+        outcome = await ending.end(store, tenant, found, end, force=asked.force)
+    else:
+        outcome = "stopped" if found.state == "stopped" else "again"
     if isinstance(outcome, StillCharging):
         raise Problem(
             409,
@@ -92,7 +97,7 @@ async def end_transaction(tenant: str, transaction: str) -> Response:
             f"RemoteStopTransaction with transactionId {found.id}, or end the transaction with `force` true.",
         )
     must_exist(outcome != "unknown", "transaction")
-    now = await read_transaction(store, tenant, transaction)
+    now, _ = await read_transaction(services(), tenant, transaction)
     match outcome:
         case "stopped":
             stopped = times.text(now.stopped_ms or 0)

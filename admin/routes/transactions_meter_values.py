@@ -9,6 +9,7 @@ from quart_schema import document_querystring, document_response
 
 from admin.http import Next, bodies, new_blueprint
 from admin.http.listing import Cursor
+from admin.routes.archived_transactions import read_transaction
 from admin.routes.meter_value_messages import (
     MeterValueAnswer,
     Raw,
@@ -16,8 +17,7 @@ from admin.routes.meter_value_messages import (
     read_items,
     read_raw,
 )
-from admin.routes.transaction_answer import read_transaction
-from admin.services import current_store
+from admin.services import current_store, services
 from state.transactions import meter_values
 
 _AT_ONCE = 100
@@ -62,11 +62,13 @@ async def list_meter_values(tenant: str, transaction: str) -> Response:
     transactionData of the StopTransaction comes last. What cannot be read as a MeterValue is left out.
     """
     asked = bodies.query(MeterValuesQuery)
-    store = current_store()
-    found = await read_transaction(store, tenant, transaction)
-    page = await meter_values.read_page(
-        store, tenant, found.charge_point, found.id, after=asked.cursor, limit=asked.limit
-    )
+    found, record = await read_transaction(services(), tenant, transaction)
+    if record is None:
+        page = await meter_values.read_page(
+            current_store(), tenant, found.charge_point, found.id, after=asked.cursor, limit=asked.limit
+        )
+    else:
+        page = meter_values.cut_page(record.values, after=asked.cursor, limit=asked.limit)
     items = []
     for number, message in enumerate(page.items, 1):
         items.extend(read_items(message))

@@ -7,7 +7,7 @@ import msgspec
 
 from state import keys
 from state.keys import ChargePointKeys
-from state.paging import Page, list_filtered
+from state.paging import Page, encode_cursor, list_filtered
 from state.replies import read_record
 from state.store import Store
 
@@ -108,7 +108,12 @@ def index_name(charge_point: str, started_ms: int, transaction_id: int) -> str:
 
     The time comes first, because an index is sorted by name.
     """
-    return f"{_moment(started_ms)}/{keys.encode(charge_point)}/{transaction_id}"
+    return f"{moment(started_ms)}/{keys.encode(charge_point)}/{transaction_id}"
+
+
+def cursor_before(ms: int) -> str:
+    """Return the cursor of a list that begins with the transactions that started before a time."""
+    return encode_cursor(moment(ms).encode())
 
 
 async def get(store: Store, tenant: str, public_id: str) -> Transaction | None:
@@ -146,7 +151,7 @@ async def list_(
         ]
 
     sets = _sets(tenant, charge_point, open_=open_)
-    floor = b"" if since_ms is None else _moment(since_ms).encode()
+    floor = b"" if since_ms is None else moment(since_ms).encode()
     return await list_filtered(store, sets, load, limit=limit, cursor=cursor, floor=floor, descending=True)
 
 
@@ -159,7 +164,7 @@ def _sets(tenant: str, charge_point: str | None, *, open_: bool | None) -> list[
     return [own.open_transactions if open_ else own.history]
 
 
-def _moment(ms: int) -> str:
+def moment(ms: int) -> str:
     """Return a text that sorts like the number, from 1970 to far beyond any clock."""
     return f"{min(max(ms, 0), 0xFFFF_FFFF_FFFF):012x}"
 

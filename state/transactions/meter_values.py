@@ -21,7 +21,15 @@ from state.prepared import Prepared
 from state.store import Store
 from state.transactions import packed_values, unpacked_values
 from state.transactions.blocks import Message
-from state.transactions.stored_values import Place, StoredValues, digest, place_of, read_text, text_of
+from state.transactions.stored_values import (
+    Place,
+    StoredValues,
+    digest,
+    place_of,
+    read_text,
+    text_of,
+    text_of_stop,
+)
 from state.transactions.unpacked_values import Rough
 
 _LAST_STREAM = 255
@@ -213,6 +221,28 @@ async def read_page(
     page = tuple(read_text(found[place].text, place.received_ms, str(transaction_id)) for place in wanted)
     more = rest is not None or len(wanted) < len(places)
     return Page(page, _cursor(wanted[-1]) if wanted and more else None)
+
+
+def cut_page(values: Sequence[StoredValues], *, after: str | None, limit: int) -> Page[StoredValues]:
+    """Return a page of messages that come from an archive, in the order and with the cursors of `read_page`.
+
+    So a client may begin to read a transaction in the store, and go on in the archive. Raises BadCursor.
+    """
+    past = None if after is None else _read_cursor(after)
+    placed = sorted(((_place_of_values(message), message) for message in values), key=lambda pair: pair[0])
+    rest = [(place, message) for place, message in placed if past is None or place > past]
+    wanted = rest[: _count_fitting([len(message.payload) for _, message in rest], limit)]
+    more = len(wanted) < len(rest)
+    return Page(tuple(message for _, message in wanted), _cursor(wanted[-1][0]) if more else None)
+
+
+def _place_of_values(message: StoredValues) -> Place:
+    text = (
+        text_of_stop(message.payload)
+        if message.of_stop
+        else text_of(message.connector_id, message.as_sent, message.payload)
+    )
+    return Place(message.of_stop, message.received_ms, digest(text))
 
 
 def _select(found: Mapping[Place, Message], past: Place | None, border: Rough | None) -> list[Place]:

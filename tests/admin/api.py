@@ -9,6 +9,7 @@ import httpx
 import trio
 
 from admin.app import create_app
+from admin.archive.archive import Reader
 from admin.config import AdminLimits
 from admin.hypercorn import begin_listening, bind, serve_app
 from admin.inbox import Inbox
@@ -66,6 +67,7 @@ async def serving(
     *,
     attempts: Attempts | None = None,
     trusted_proxies: Networks | None = None,
+    archive: Reader | None = None,
 ) -> AsyncIterator[Api]:
     limits = limits or AdminLimits()
     stop = trio.Event()
@@ -86,6 +88,7 @@ async def serving(
                 signing,
                 attempts=attempts or Attempts(per_address=300, per_name=10),
                 trusted_proxies=trusted_proxies or Networks(),
+                archive=archive,
             )
             app = create_app(services, limits)
             await nursery.start(partial(serve_app, app, listener, limits, stop))

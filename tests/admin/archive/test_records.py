@@ -34,7 +34,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     if field.name in {"as_sent", "stop_as_sent"}
     else (TEXTS if field.required else st.none() | TEXTS)
     if "str" in str(field.type)
-    else (NUMBERS if field.required or field.name == "contradicting_stops" else st.none() | NUMBERS)
+    else (NUMBERS if field.required or field.default == 0 else st.none() | NUMBERS)
     for field in msgspec.structs.fields(Transaction)
     if field.name != "id"
 }

@@ -69,6 +69,7 @@ async def test_a_transaction_is_shown_while_it_is_open_and_after_it_has_stopped(
             "stop_as_sent": None,
             "contradicting_stops": 0,
             "dropped_meter_values": 0,
+            "archived": False,
             "ended": None,
         }
         path = f"{PATH}/CP.1.{number}"

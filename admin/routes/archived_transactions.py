@@ -1,0 +1,161 @@
+"""Transactions that have left the store, as the routes read them from the archive."""
+
+from collections.abc import Callable
+from typing import Annotated, NamedTuple
+
+import msgspec
+import structlog
+import trio
+
+from admin.archive.archive import Reader
+from admin.archive.failures import ArchiveFailed
+from admin.archive.index import Listed
+from admin.archive.records import Record, RecordUnreadable
+from admin.http import times
+from admin.http.problems import Problem, not_found
+from admin.http.times import Time
+from admin.services import Services
+from state.paging import Page, decode_cursor, encode_cursor
+from state.transactions import archiving, listing
+from state.transactions.listing import Transaction, index_name, moment, parse_public_id
+
+ARCHIVE_PROBLEMS = {
+    404: "There is no such transaction. If this process cannot read the archive of the store, the member "
+    "`archive` says where the archive is, because the transaction may be there.",
+    503: "The store does not answer, or the archive cannot be read (`archive-unreadable`).",
+}
+_TOO_LONG = 1 << 26
+_READERS = trio.CapacityLimiter(4)
+_log = structlog.get_logger("csms.admin")
+
+
+class ArchiveAnswer(msgspec.Struct, frozen=True):
+    """Where the archive is that this process cannot read, so that its transactions are not in this answer."""
+
+    host: Annotated[
+        str, msgspec.Meta(description="Name of the host that wrote the archive last.", examples=["storage-1"])
+    ]
+    directory: Annotated[
+        str,
+        msgspec.Meta(
+            description="Directory of the archive on that host.", examples=["/var/lib/csms/archive"]
+        ),
+    ]
+    until: Annotated[
+        Time,
+        msgspec.Meta(
+            description="Time before which all finished transactions are in the archive, by the receipt of "
+            "their StopTransaction."
+        ),
+    ]
+
+
+class Read(NamedTuple):
+    """A transaction from the store, or its record from the archive."""
+
+    transaction: Transaction
+    record: Record | None
+
+
+async def read_transaction(services: Services, tenant: str, public_id: str) -> Read:
+    """Read a transaction from the store or the archive. Raises Problem (404 or 503)."""
+    found = await listing.get(services.store, tenant, public_id)
+    if found is not None:
+        return Read(found, None)
+    try:
+        charge_point, id_ = parse_public_id(public_id)
+    except ValueError:
+        raise not_found("transaction") from None
+    if services.archive is None:
+        raise await _explain_absence(services)
+    record = await _in_thread(_read_record, services.archive, tenant, charge_point, id_)
+    if record is None:
+        raise not_found("transaction")
+    return Read(record.transaction, record)
+
+
+async def list_archived(
+    services: Services,
+    tenant: str,
+    page: Page[Transaction],
+    *,
+    charge_point: str | None,
+    since_ms: int | None,
+    cursor: str | None,
+    limit: int,
+) -> Page[Read]:
+    """Add to a page of the store what the archive has in the same part of the list. Raises Problem (503)."""
+    stored = {_name(one): Read(one, None) for one in page.items}
+    if services.archive is None:
+        return Page(tuple(stored.values()), page.next)
+    listed = await _in_thread(
+        services.archive.list_,
+        tenant,
+        charge_point=charge_point,
+        # The page of the store says nothing about what comes after its end.
+        after="" if since_ms is None else moment(since_ms),
+        before=None if cursor is None else decode_cursor(cursor).decode(),
+        limit=limit + 1,
+    )
+    end = None if page.next is None else decode_cursor(page.next).decode()
+    archived = {one.listed: one for one in listed if end is None or one.listed > end}
+    names = sorted({*stored, *archived}, reverse=True)
+    items = [
+        stored.get(name) or await _read_listed(services.archive, archived[name]) for name in names[:limit]
+    ]
+    if len(names) > limit:
+        return Page(tuple(items), encode_cursor(names[limit - 1].encode()))
+    return Page(tuple(items), page.next)
+
+
+async def find_elsewhere(services: Services) -> ArchiveAnswer | None:
+    """Return where the archive is if this process cannot read it, or None."""
+    if services.archive is not None:
+        return None
+    note = await archiving.read_note(services.store)
+    return None if note is None else ArchiveAnswer(note.host, note.directory, times.text(note.through_ms))
+
+
+async def _explain_absence(services: Services) -> Problem:
+    elsewhere = await find_elsewhere(services)
+    if elsewhere is None:
+        return not_found("transaction")
+    return Problem(
+        404,
+        "not-found",
+        "The store has no such transaction. It may be in the archive, which this process cannot read: on the "
+        f"host {elsewhere.host}, `csms archive read` finds it in the directory {elsewhere.directory}.",
+        members={"archive": msgspec.to_builtins(elsewhere)},
+    )
+
+
+def _read_record(reader: Reader, tenant: str, charge_point: str, id_: int) -> Record | None:
+    found = reader.find(tenant, charge_point, id_)
+    if found is not None and found.place.size > _TOO_LONG:
+        raise ArchiveFailed(
+            f"{found.file} has the transaction, but its {found.place.size} bytes are too many for the API;"
+            " read it with csms archive read"
+        )
+    return None if found is None else reader.read(found)
+
+
+async def _read_listed(reader: Reader, listed: Listed) -> Read:
+    record = await _in_thread(reader.read_head, listed.found)
+    return Read(record.transaction, record)
+
+
+async def _in_thread[**P, T](work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Read from the archive in a thread. Raises Problem (503)."""
+    try:
+        return await trio.to_thread.run_sync(lambda: work(*args, **kwargs), limiter=_READERS)
+    except (ArchiveFailed, RecordUnreadable, OSError) as error:
+        _log.error("archive.unreadable", error=str(error))
+        raise Problem(
+            503,
+            "archive-unreadable",
+            f"The archive cannot be read: {error}. The log of csms has the same text.",
+        ) from None
+
+
+def _name(transaction: Transaction) -> str:
+    return index_name(transaction.charge_point, transaction.started_ms, transaction.id)
