@@ -6,6 +6,7 @@ connection at once.
 
 import math
 from collections.abc import Callable
+from time import monotonic
 
 import structlog
 import trio
@@ -21,22 +22,25 @@ _log = structlog.get_logger()
 
 
 class MemoryCeiling:
-    """The limit and the use of memory, in bytes. `limit` is 0 if there is none."""
+    """The limit and the use of memory, in bytes. `limit` is 0 if there is none.
+
+    `is_reached` is what `refuses` said last.
+    """
 
     def __init__(
         self, limit_bytes: int, read_used: Callable[[], machine.Used | None] = machine.read_used
     ) -> None:
         self.limit = limit_bytes
         self.used = 0
-        self._reached = False
+        self.is_reached = False
         self._looked_at = -math.inf
         self._read_used = read_used
 
     def refuses(self) -> bool:
         """Return whether a new connection must be refused. A storm fills memory faster than `watch` looks."""
-        if trio.current_time() - self._looked_at >= _SOON_S:
+        if monotonic() - self._looked_at >= _SOON_S:
             self.look()
-        return self._reached
+        return self.is_reached
 
     async def watch(self) -> None:
         while True:
@@ -44,7 +48,7 @@ class MemoryCeiling:
             await trio.sleep(_EVERY_S)
 
     def look(self) -> None:
-        self._looked_at = trio.current_time()
+        self._looked_at = monotonic()
         used = self._read_used()
         if used is None:
             return
@@ -52,14 +56,14 @@ class MemoryCeiling:
         share = used.resident / self.limit if self.limit else 0.0
         if (address_space := machine.address_space_limit()) is not None:
             share = max(share, used.address_space / address_space)
-        reached = share >= (ACCEPTS_BELOW if self._reached else REFUSES_AT)
-        if reached != self._reached:
+        reached = share >= (ACCEPTS_BELOW if self.is_reached else REFUSES_AT)
+        if reached != self.is_reached:
             _log.warning(
                 "memory.ceiling_reached" if reached else "memory.ceiling_left",
                 used_mib=self.used >> 20,
                 percent=round(share * 100),
             )
-        self._reached = reached
+        self.is_reached = reached
 
 
 def find_limit(configured: int | None) -> int:

@@ -110,7 +110,7 @@ def _memory(node: Node) -> Iterator[Reading]:
     yield Reading(
         "csms_memory_full",
         "1 while this process refuses new connections, because it uses 85 % of its memory. Otherwise 0.",
-        memory.refuses(),
+        memory.is_reached,
         "gauge",
     )
 

@@ -10,7 +10,7 @@ import structlog
 from quart import Quart, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from state.errors import StateError, StoreUnavailable
+from state.errors import StateError, StoreFull, StoreUnavailable
 
 RETRY_AFTER_S = 2
 
@@ -177,6 +177,9 @@ def _respond_to_http(error: HTTPException) -> Response:
 
 
 def _respond_to_state(error: StateError) -> Response:
+    if isinstance(error, StoreFull):
+        detail = f"Refused, because {error}. Delete or archive something, or give the store more room."
+        return response(Problem(507, "store-full", detail, headers={"Retry-After": str(RETRY_AFTER_S)}))
     if isinstance(error, StoreUnavailable):
         return response(store_away())
     return _respond_to_bug(error)

@@ -124,6 +124,7 @@ class DisconnectAnswer(msgspec.Struct, frozen=True):
 @document_request(ChargePointSettings)
 @document_response(ChargePointAnswer, 200)
 @document_response(ChargePointAnswer, 201)
+@describes(problems={507: "The store is nearly full, so it accepts no new charge point."})
 async def put_charge_point(tenant: str, charge_point: str) -> Response:
     """Register a charge point, or replace its settings.
 
@@ -132,12 +133,15 @@ async def put_charge_point(tenant: str, charge_point: str) -> Response:
     """
     settings = await bodies.body(ChargePointSettings)
     check_connectable(charge_point, "charge point")
+    store = current_store()
+    if store.headroom.has_reached("scarce") and await charge_points.get(store, tenant, charge_point) is None:
+        store.headroom.require_room("scarce", "a new charge point")
     created = await charge_points.put(
-        current_store(), tenant, charge_point, Settings(**msgspec.structs.asdict(settings))
+        store, tenant, charge_point, Settings(**msgspec.structs.asdict(settings))
     )
     if not created:
-        await _announce_settings(current_store(), tenant, charge_point)
-    return bodies.answer(await _answer(current_store(), tenant, charge_point), 201 if created else 200)
+        await _announce_settings(store, tenant, charge_point)
+    return bodies.answer(await _answer(store, tenant, charge_point), 201 if created else 200)
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>")

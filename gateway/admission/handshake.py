@@ -174,6 +174,8 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
         _check(upgrade, record, faults, keys)
     finally:
         node.count_faults(keys, faults)
+    if record is None and node.store.headroom.has_reached("scarce"):
+        raise Refusal(Reason.STORE_SCARCE)
     return Admitted(
         keys,
         verdict,

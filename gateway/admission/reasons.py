@@ -39,6 +39,11 @@ class Reason(_Row, Enum):
         "The gateway process used 85 % of its memory (`limits.memory_bytes`).",
     )
     STORE_AWAY = 503, f"The store does not answer. {_AGAIN}", "The store did not answer."
+    STORE_SCARCE = (
+        503,
+        f"The store has no room for a charge point that is not registered yet. {_AGAIN}",
+        "The store is nearly full, so csms registers no charge point by itself.",
+    )
     LATE_CLAIM = (
         503,
         f"The store answered too late. {_AGAIN}",

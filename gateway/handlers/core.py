@@ -108,8 +108,9 @@ async def start_transaction(
 ) -> core.StartTransactionResult:
     """Store the start, and always answer with a transactionId (5.8).
 
-    A transaction that has begun cannot be refused, not even for an unknown id tag. The answer waits only
-    until the start is stored, which takes at most three round trips.
+    A transaction that has begun cannot be refused, not even for an unknown id tag. While the store is full, a
+    new start gets InternalError, so that the charge point repeats it. The answer waits only until the start
+    is stored, which takes at most three round trips.
     """
     store, lease, start = charge_point.store, charge_point.lease, _read_start(request, charge_point)
     # No answer to our calls arrives before this call is answered, because one task reads both.
@@ -122,6 +123,7 @@ async def start_transaction(
         charge_point.fault("repeated_start")
         outcome: transactions.StartOutcome = found
     else:
+        store.headroom.require_room("full", "a new transaction")
         info = authorization.describe(charge_point, request.id_tag, tag)
         parent = None if tag is None else tag.parent_id_tag
         reservation = reservations.find_used(

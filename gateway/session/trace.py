@@ -1,7 +1,8 @@
 """The recorder of a trace: it queues the frames of a session, masks them and writes them in batches.
 
 The session waits for the recorder only at the end of the connection. If the queue has no room, for example
-while the store is away, further frames are only counted. The trace shows them as a gap.
+while the store is away, or if the store is nearly full, further frames are only counted. The trace shows them
+as a gap.
 """
 
 import re
@@ -110,6 +111,9 @@ class Recorder:
             self.stopped = True
             return
         length, frame = len(frame), frame[:MASKED_MAX]
+        if self._store.headroom.has_reached("scarce"):
+            self._dropped += 1
+            return
         if len(self._queue) >= QUEUED_MAX or self._queued_bytes + len(frame) > QUEUED_BYTES_MAX:
             self._dropped += 1
             return

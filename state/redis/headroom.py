@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from state.errors import StoreFull
+
 type Level = Literal["ok", "low", "scarce", "full"]
 
 LEVELS: tuple[Level, ...] = ("ok", "low", "scarce", "full")
@@ -27,13 +29,16 @@ class Headroom(msgspec.Struct, frozen=True):
     limit: int = 0
     resource: Literal["memory", "disk"] = "memory"
 
-    @property
-    def is_scarce(self) -> bool:
-        return self.level in {"scarce", "full"}
+    def has_reached(self, level: Level) -> bool:
+        return LEVELS.index(self.level) >= LEVELS.index(level)
 
-    @property
-    def is_full(self) -> bool:
-        return self.level == "full"
+    def require_room(self, level: Level, what: str) -> None:
+        """Raise StoreFull if the resource has reached `level`, so that there is no room for `what`."""
+        if self.has_reached(level):
+            raise StoreFull(
+                f"the store has no room for {what}: {self.used >> 20} of {self.limit >> 20} MiB of its"
+                f" {self.resource} are used"
+            )
 
 
 def choose_level(ratio: float, before: Level = "ok") -> Level:

@@ -66,7 +66,8 @@ class FramePage(msgspec.Struct, frozen=True):
 @describes(
     problems={
         429: "The tenant already has as many running traces as it may have. `charge_points` names the charge "
-        "points that have running traces."
+        "points that have running traces.",
+        507: "The store is nearly full, so it accepts no new trace.",
     }
 )
 async def start_trace(tenant: str, charge_point: str) -> Response:
@@ -78,6 +79,7 @@ async def start_trace(tenant: str, charge_point: str) -> Response:
     are kept for 24 hours after the end of the trace. csms sends nothing to the charge point.
     """
     settings = await bodies.body(TraceSettings)
+    current_store().headroom.require_room("scarce", "a trace")
     started = await traces.start(
         current_store(),
         tenant,
