@@ -31,7 +31,7 @@ class ValkeyServer:
         return self._child.pid
 
     def start(self) -> None:
-        argv = [*server_arguments(self.path), *self._options]
+        argv = [*server_arguments(self.path), "--maxmemory", "1gb", *self._options]
         self._child = child_process.start(argv, cwd=self.directory, env=self._env)
         wait_until(self._answers)
 
