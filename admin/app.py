@@ -30,6 +30,7 @@ from admin.routes import (
     id_tags,
     issued_certificates,
     jobs,
+    nodes,
     refusals,
     reservations,
     security,
@@ -79,6 +80,7 @@ ROUTES = (
     security_events,
     data_transfer,
     events,
+    nodes,
 )
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -135,6 +137,7 @@ def create_app(services: Services, limits: AdminLimits | None = None) -> QuartAp
                 "Data transfer",
                 "Traces",
                 "Events",
+                "Nodes",
             )
         ],
         security_schemes={"apiKey": HttpSecurityScheme(scheme="bearer", bearer_format="csms_<id>_<secret>")},

@@ -106,6 +106,9 @@ class Inbox:
                 | inbox.TokenRevoked()
                 | inbox.TokenRetired()
                 | inbox.DeniedCertificatesChanged()
+                | inbox.Drain()
+                | inbox.DrainCancelled()
+                | inbox.Shed()
                 | None
             ):
                 pass  # Only gateways act on these messages.

@@ -13,6 +13,7 @@ from admin.archive.task import Archiving
 from admin.config import AdminConfig
 from admin.hypercorn import begin_listening, bind, serve_app
 from admin.inbox import Inbox
+from admin.nodes import Nodes
 from admin.pki.authority import ends_of
 from admin.pki.authority import load as load_authority
 from admin.pki.expiry import Expiry
@@ -62,6 +63,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
         async with start_store(config.store) as store, trio.open_nursery() as nursery:
             serving = False
             inbox, feed = Inbox(store, nodes.new_incarnation()), Feed(store, nursery)
+            seen = Nodes(store, inbox.incarnation)
             signing = Signing(store, inbox.incarnation, authority, config.pki.charge_point_days)
             expiry = Expiry(store)
             archiving = Archiving(store, inbox.incarnation, config.archive, config.retention)
@@ -69,6 +71,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
                 store,
                 pepper,
                 inbox,
+                seen,
                 feed,
                 limits.event_clients,
                 signing,
@@ -95,6 +98,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             health_port = await nursery.start(probes)
             await wait_for(store)
             await nursery.start(inbox.run, nodes.describe_process(store, "admin"))
+            nursery.start_soon(seen.run)
             nursery.start_soon(run_signing, signing)
             nursery.start_soon(expiry.run)
             nursery.start_soon(archiving.run)

@@ -6,6 +6,7 @@ from quart import current_app
 
 from admin.archive.archive import Reader
 from admin.inbox import Inbox
+from admin.nodes import Nodes
 from admin.pki.signing import Signing
 from gateway.service.attempts import Attempts
 from gateway.service.networks import Networks
@@ -25,6 +26,7 @@ class Services:
     store: Store
     pepper: bytes
     inbox: Inbox
+    nodes: Nodes
     feed: Feed
     event_clients: int
     signing: Signing

@@ -7,6 +7,7 @@ the end of a session leaves more to write. The last 6 s are therefore for the st
 absent store can delay the end of the process beyond the deadline.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 import structlog
@@ -40,15 +41,17 @@ async def close_sessions(node: Node, hub: Hub, window_s: float) -> None:
     Sessions whose charge point last reported a running transaction are closed last. Returns at most
     `window_s + SESSIONS_S` seconds later. The caller then cancels the sessions that have not ended.
     """
-    node.draining = True
-    links = sorted((session.link for session in hub), key=lambda link: link.memory.charging_at is not None)
-    log.info("drain.started", sessions=len(links), window_s=window_s)
+    node.draining = node.stopping = True
+    if node.moving is not None:
+        node.moving.cancel()
+    links = idle_first(hub)
+    log.info("drain.started", by="signal", sessions=len(links), window_s=window_s)
     began = trio.current_time()
     with trio.move_on_at(began + window_s + SESSIONS_S):
+        await close_evenly(links, window_s, Close.RESTARTING)
         async with trio.open_nursery() as nursery:
-            for number, link in enumerate(links):
-                await trio.sleep_until(began + window_s * number / len(links))
-                nursery.start_soon(_close, link)
+            for link in links:
+                nursery.start_soon(link.ended.wait)
             # A session that does not end must not keep the sessions that were admitted during the drain.
             known = set(links)
             for session in hub:
@@ -58,6 +61,19 @@ async def close_sessions(node: Node, hub: Hub, window_s: float) -> None:
             async with trio.open_nursery() as nursery:
                 for session in late:
                     nursery.start_soon(_close, session.link)
+
+
+def idle_first(hub: Hub) -> list[Link]:
+    """Return the open sessions. Those whose charge point last reported a running transaction come last."""
+    return sorted((session.link for session in hub), key=lambda link: link.memory.charging_at is not None)
+
+
+async def close_evenly(links: Sequence[Link], window_s: float, close: Close) -> None:
+    """Begin to close the sessions, evenly over `window_s` seconds. Does not wait for their ends."""
+    began = trio.current_time()
+    for number, link in enumerate(links):
+        await trio.sleep_until(began + window_s * number / len(links))
+        link.close_soon(close)
 
 
 async def write_rest(node: Node, *, deadline: float) -> None:

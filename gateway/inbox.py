@@ -8,7 +8,7 @@ from typing import assert_never
 import structlog
 import trio
 
-from gateway import housekeeping
+from gateway import housekeeping, moving
 from gateway.admission.takeover import Takeovers
 from gateway.hub import Hub
 from gateway.node import Node
@@ -53,18 +53,24 @@ def deliver(node: Node, hub: Hub, takeovers: Takeovers, message: Message | None)
         case inbox.Evicted():
             takeovers.note_gone(message.holder)
         case inbox.TokenRevoked() | inbox.TokenRetired():
-            token = message.tenant, message.token_id
-            everyone = isinstance(message, inbox.TokenRevoked)
-            for link in [session.link for session in hub]:
-                opened = link.lease.keys.tenant, link.attached.token_id
-                if opened == token and (everyone or link.attached.security_profile == 0):
-                    link.close_soon(Close.REVOKED)
+            _close_revoked(hub, message)
         case inbox.DeniedCertificatesChanged():
             node.background(housekeeping.follow_denied, node, hub)
+        case inbox.Drain() | inbox.DrainCancelled() | inbox.Shed():
+            node.background(moving.obey, node, hub, message)
         case inbox.CommandChanged() | None:
             log.warning("inbox.message_ignored", message=repr(message))
         case _:
             assert_never(message)
+
+
+def _close_revoked(hub: Hub, message: inbox.TokenRevoked | inbox.TokenRetired) -> None:
+    token = message.tenant, message.token_id
+    everyone = isinstance(message, inbox.TokenRevoked)
+    for link in [session.link for session in hub]:
+        opened = link.lease.keys.tenant, link.attached.token_id
+        if opened == token and (everyone or link.attached.security_profile == 0):
+            link.close_soon(Close.REVOKED)
 
 
 def _deliver_to(node: Node, session: Session, message: ToSession) -> None:

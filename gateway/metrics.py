@@ -60,7 +60,8 @@ def _node(node: Node, hub: Hub) -> Iterator[Reading]:
     )
     yield Reading(
         "csms_draining",
-        "1 while this process drains, otherwise 0. A process that drains closes its sessions before it ends.",
+        "1 while this process drains, otherwise 0. A process that drains closes its sessions because it ends "
+        "or because an operator drains it.",
         node.draining,
         "gauge",
     )

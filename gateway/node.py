@@ -52,6 +52,11 @@ class Node:
         self.readoptions = trio.Semaphore(READOPTIONS)
         self.memory = MemoryCeiling(find_limit(config.limits.memory_bytes))
         self.draining = False
+        """True after a signal, and while an operator has drained the process. Handshakes are refused then."""
+        self.stopping = False
+        """True after a signal. Then nothing ends the drain any more."""
+        self.moving: trio.CancelScope | None = None
+        """The drain or the shedding that an operator asked for, while it closes sessions."""
         self.inbox_read = "0"
         """Id of the last message that was read from the inbox."""
         self._unfinished = 0

@@ -1,6 +1,6 @@
 """A charge point as the API shows it: settings, last messages and connection."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -128,6 +128,14 @@ class ConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
             "means that the charge point has never connected."
         ),
     ]
+    node_host: Annotated[
+        str | None,
+        Meta(
+            description="Name of the machine or pod on which the process `node` runs. null means that the "
+            "charge point has never connected, or that the process ended more than 10 minutes ago.",
+            examples=["csms-gateway-0"],
+        ),
+    ]
     address: Annotated[
         str | None,
         Meta(
@@ -240,19 +248,23 @@ class ChargePointAnswer(ChargePointItem, frozen=True, kw_only=True):
 
 
 def answer_of(
-    found: ChargePointRecord, holding: Holding | None, of_connectors: Iterable[Connector]
+    found: ChargePointRecord,
+    holding: Holding | None,
+    hosts: Mapping[str, str],
+    of_connectors: Iterable[Connector],
 ) -> ChargePointAnswer:
+    """Make the answer. `hosts` has the host of each known node."""
     return convert(
         found,
         ChargePointAnswer,
         boot=_boot(found),
-        connection=_connection(holding),
+        connection=_connection(holding, hosts),
         connectors=tuple(map(_connector, of_connectors)),
     )
 
 
-def item_of(found: ChargePointRecord, holding: Holding | None) -> ChargePointItem:
-    return convert(found, ChargePointItem, boot=_boot(found), connection=_connection(holding))
+def item_of(found: ChargePointRecord, holding: Holding | None, hosts: Mapping[str, str]) -> ChargePointItem:
+    return convert(found, ChargePointItem, boot=_boot(found), connection=_connection(holding, hosts))
 
 
 def _connector(connector: Connector) -> ConnectorAnswer:
@@ -267,13 +279,14 @@ def _boot(found: ChargePointRecord) -> BootAnswer | None:
     return BootAnswer(at=times.text(found.booted_ms or 0), status=found.boot_status, data=found.boot)
 
 
-def _connection(holding: Holding | None) -> ConnectionAnswer:
+def _connection(holding: Holding | None, hosts: Mapping[str, str]) -> ConnectionAnswer:
     if holding is None:
         return ConnectionAnswer(
             online=False,
             since=None,
             until=None,
             node=None,
+            node_host=None,
             address=None,
             tls=None,
             security_profile=None,
@@ -284,6 +297,7 @@ def _connection(holding: Holding | None) -> ConnectionAnswer:
         holding.attachment,
         ConnectionAnswer,
         online=holding.online,
+        node_host=hosts.get(holding.attachment.node),
         until=None if holding.online else times.maybe_text(holding.until_ms),
         last_seen=times.text(max(holding.last_seen_ms or 0, holding.attachment.since_ms)),
     )

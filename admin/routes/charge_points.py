@@ -1,5 +1,6 @@
 """Routes of charge points: register, read, list, accept, disconnect and delete them."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -19,6 +20,7 @@ from state import charge_points, keys
 from state.charge_points import OpenTransactions, Settings, connectors
 from state.nodes import inbox, leases, nodes
 from state.nodes.inbox import Disconnect, DisconnectReason, SettingsChanged
+from state.nodes.leases import Holding
 from state.store import Store
 
 blueprint = new_blueprint("charge_points", "Charge points")
@@ -276,7 +278,8 @@ async def list_charge_points(tenant: str) -> Response:
         boot_status=asked.boot_status,
         prefix=asked.prefix or "",
     )
-    items = tuple(charge_point_answer.item_of(found, holding) for found, holding in page.items)
+    hosts = await _hosts_of(holding for _, holding in page.items)
+    items = tuple(charge_point_answer.item_of(found, holding, hosts) for found, holding in page.items)
     return bodies.answer(ChargePointPage(items, page.next))
 
 
@@ -294,4 +297,8 @@ async def _answer(store: Store, tenant: str, charge_point: str) -> ChargePointAn
     found = await lookup.charge_point(store, tenant, charge_point)
     holding = await leases.get_holding(store, tenant, charge_point)
     of_connectors = await connectors.list_(store, tenant, charge_point)
-    return charge_point_answer.answer_of(found, holding, of_connectors)
+    return charge_point_answer.answer_of(found, holding, await _hosts_of([holding]), of_connectors)
+
+
+async def _hosts_of(holdings: Iterable[Holding | None]) -> dict[str, str]:
+    return await services().nodes.hosts_of(one.attachment.node for one in holdings if one is not None)

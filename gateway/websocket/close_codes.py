@@ -69,6 +69,12 @@ class Close(_Row, Enum):
         "The gateway process stops, and closes one connection after the other.",
         "Reconnect at once. Another process takes over. The drain already spreads the reconnects over time.",
     )
+    MOVED = (
+        1012,
+        "connect to another gateway",
+        "An operator drains the gateway process, or moves a share of its sessions to other processes.",
+        "Reconnect at once. Another process takes over. csms already spreads the reconnects over time.",
+    )
     LOAD_TEST_OVER = (
         1000,
         "load test over",

@@ -90,6 +90,26 @@ class DeniedCertificatesChanged(msgspec.Struct, frozen=True, tag_field="kind", t
     """A client certificate was denied, or is allowed again."""
 
 
+class Drain(msgspec.Struct, frozen=True, tag_field="kind", tag="drain"):
+    """Refuse new sessions, and close all sessions within `window_s` seconds.
+
+    Without `window_s`, the gateway takes its own setting.
+    """
+
+    window_s: float | None = None
+
+
+class DrainCancelled(msgspec.Struct, frozen=True, tag_field="kind", tag="drain_cancelled"):
+    """Accept sessions again, and close no further sessions of a drain or a shedding."""
+
+
+class Shed(msgspec.Struct, frozen=True, tag_field="kind", tag="shed"):
+    """Close this share of the sessions within `window_s` seconds, so that they connect to other gateways."""
+
+    percent: float
+    window_s: float | None = None
+
+
 class CommandChanged(msgspec.Struct, frozen=True, tag_field="kind", tag="answer"):
     """The record of a command changed. The receiver is the admin process that submitted the command."""
 
@@ -97,8 +117,16 @@ class CommandChanged(msgspec.Struct, frozen=True, tag_field="kind", tag="answer"
 
 
 type ToSession = CommandQueued | SettingsChanged | TraceChanged | Disconnect
+type ToGateway = Drain | DrainCancelled | Shed
 type Message = (
-    ToSession | Evict | Evicted | TokenRevoked | TokenRetired | DeniedCertificatesChanged | CommandChanged
+    ToSession
+    | ToGateway
+    | Evict
+    | Evicted
+    | TokenRevoked
+    | TokenRetired
+    | DeniedCertificatesChanged
+    | CommandChanged
 )
 
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)

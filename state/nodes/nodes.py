@@ -10,6 +10,7 @@ notice that it is dead again.
 import os
 import secrets
 import socket
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
@@ -139,12 +140,18 @@ async def forget_silent(store: Store, incarnation: str) -> None:
 
 async def list_nodes(store: Store) -> list[NodeState]:
     counters = read_fields(await store.execute("HGETALL", keys.NODES))
-    found = await store.pipeline([("GET", keys.node(incarnation)) for incarnation in counters])
+    records = await read_records(store, list(counters))
     return [
-        NodeState(
-            incarnation=incarnation,
-            counter=int(counter),
-            node=None if record is None else msgspec.json.decode(record, type=NodeRecord),
-        )
-        for (incarnation, counter), record in zip(counters.items(), found, strict=True)
+        NodeState(incarnation=incarnation, counter=int(counter), node=records.get(incarnation))
+        for incarnation, counter in counters.items()
     ]
+
+
+async def read_records(store: Store, incarnations: Sequence[str]) -> dict[str, NodeRecord]:
+    """Return the records that the store still has of these nodes."""
+    found = await store.pipeline([("GET", keys.node(incarnation)) for incarnation in incarnations])
+    return {
+        incarnation: msgspec.json.decode(record, type=NodeRecord)
+        for incarnation, record in zip(incarnations, found, strict=True)
+        if record is not None
+    }

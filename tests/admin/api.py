@@ -13,6 +13,7 @@ from admin.archive.archive import Reader
 from admin.config import AdminLimits
 from admin.hypercorn import begin_listening, bind, serve_app
 from admin.inbox import Inbox
+from admin.nodes import Nodes
 from admin.pki.authority import Authority
 from admin.pki.signing import Signing
 from admin.services import Services
@@ -83,6 +84,7 @@ async def serving(
                 store,
                 PEPPER,
                 inbox,
+                Nodes(store, inbox.incarnation),
                 feed,
                 limits.event_clients,
                 signing,

@@ -49,9 +49,10 @@ class Fleet(list[SimpleNamespace]):
         self.append(session)
 
     async def drain(self) -> None:
-        node = SimpleNamespace(draining=False)
+        node = SimpleNamespace(draining=False, stopping=False, moving=None)
         await close_sessions(cast("Node", node), cast("Hub", self), WINDOW_S)
         assert node.draining
+        assert node.stopping
 
 
 async def test_the_drain_spreads_its_close_frames_evenly_and_closes_idle_sessions_before_charging_ones(

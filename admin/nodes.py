@@ -1,0 +1,98 @@
+"""The processes of the whole system, as this admin process sees them by its own clock."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import structlog
+import trio
+
+from state.errors import StateError
+from state.nodes import nodes
+from state.nodes.liveness import GAP_S, Watch
+from state.nodes.nodes import NodeState
+from state.store import Store
+
+LOOK_S = 3.0
+
+_log = structlog.get_logger("csms.admin")
+
+
+@dataclass(frozen=True, slots=True)
+class SeenNode:
+    """A process. `silent_s` is the time since this admin process saw its counter change."""
+
+    state: NodeState
+    alive: bool
+    silent_s: float
+
+
+@dataclass(slots=True)
+class _Counted:
+    counter: int
+    at: float
+
+
+class Nodes:
+    """Watches the counters that the heartbeats of all processes raise.
+
+    This process calls another one dead only while its own heartbeats arrive. A store that is full or slow
+    stops the counters of all processes, although all of them live.
+    """
+
+    def __init__(self, store: Store, own: str) -> None:
+        self._store = store
+        self._own = own
+        self._watch = Watch()
+        self._counted: dict[str, _Counted] = {}
+        self._hosts: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """Look at the processes until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except StateError as error:
+                _log.info("nodes.look_abandoned", error=str(error))
+            except Exception:  # noqa: BLE001  A look that fails must not end the process.
+                _log.exception("nodes.look_failed")
+            await trio.sleep(LOOK_S)
+
+    async def look(self) -> list[SeenNode]:
+        """Return all processes: the gateways first, sorted by host and start. Raises StoreUnavailable."""
+        try:
+            found = await nodes.list_nodes(self._store)
+        except StateError:
+            self._watch.observe({}, trio.current_time(), read_ok=False)
+            raise
+        now = trio.current_time()
+        counted = {}
+        for one in found:
+            before = self._counted.get(one.incarnation)
+            changed = before is None or before.counter != one.counter
+            counted[one.incarnation] = _Counted(one.counter, now) if changed or before is None else before
+        self._counted = counted
+        self._hosts = {one.incarnation: one.node.host for one in found if one.node is not None}
+        own = counted.get(self._own)
+        dead = self._watch.observe(
+            {one.incarnation: one.counter for one in found if one.incarnation != self._own},
+            now,
+            read_ok=own is not None and now - own.at <= GAP_S,
+        )
+        seen = [
+            SeenNode(one, one.incarnation not in dead, now - counted[one.incarnation].at) for one in found
+        ]
+        return sorted(seen, key=_order)
+
+    async def hosts_of(self, incarnations: Iterable[str]) -> dict[str, str]:
+        """Return the hosts of these processes. A process that nobody remembers any more is left out."""
+        wanted = set(incarnations)
+        unknown = [one for one in wanted if one not in self._hosts]
+        fresh = await nodes.read_records(self._store, unknown)
+        hosts = self._hosts | {incarnation: record.host for incarnation, record in fresh.items()}
+        return {one: hosts[one] for one in wanted if one in hosts}
+
+
+def _order(seen: SeenNode) -> tuple[bool, str, int, str]:
+    node = seen.state.node
+    host, started_ms = ("", 0) if node is None else (node.host, node.started_ms)
+    return seen.state.kind != "gateway", host, started_ms, seen.state.incarnation
