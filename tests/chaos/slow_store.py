@@ -18,7 +18,8 @@ RESETS = 0.01
 
 @leg(
     "slow-store",
-    criterion="The store at 200 ms and 1 % resets: a StartTransaction at most 0.65 s, nothing executed twice.",
+    criterion="The store at 200 ms and 1 % resets: a StartTransaction at most 0.65 s, nothing executed "
+    "twice.",
     minutes=3,
 )
 async def slow_store(bench: Bench) -> None:

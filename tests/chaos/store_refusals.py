@@ -66,8 +66,8 @@ FAULTS = (
 
 @leg(
     "store-refusals",
-    criterion="60 s each of OOM, NOREPLICAS, READONLY, MISCONF, and a pause of 30 s: 0 nodes reaped, 0 charge "
-    "points offline, no false acknowledgement, memory growth under 20 %, recovery within 5 s.",
+    criterion="60 s each of OOM, NOREPLICAS, READONLY, MISCONF, and a pause of 30 s: 0 nodes reaped, 0 "
+    "charge points offline, no false acknowledgement, memory growth under 20 %, recovery within 5 s.",
     minutes=8,
 )
 async def store_refusals(bench: Bench) -> None:

@@ -75,6 +75,8 @@ class FaultProxy:
         self.half_open = False
         """Accept connections and their bytes, and pass nothing on in either direction."""
         self.accepted = 0
+        self.counted: dict[bytes, int] = {}
+        """How often each of these texts was in a piece of a request. A text in two pieces is not counted."""
         self.dice = random.Random()
         self._target = target
         self._tls = tls
@@ -175,6 +177,9 @@ class FaultProxy:
                 await trio.sleep_until(due)
                 if way.wait_for is not None:
                     await way.wait_for.wait()
+                if way is self.requests:
+                    for text in self.counted:
+                        self.counted[text] += data.count(text)
                 if way is self.requests and self.swallow_from is not None and self.swallow_from in data:
                     self.replies.swallow, self.swallow_from = True, None
                     self.swallowing.set()

@@ -58,7 +58,11 @@ async def test_without_a_fault_the_proxy_passes_everything_on() -> None:
         await stream.send_all(b"hello")
         assert await read(stream, 5) == b"hello"
         assert (proxy.accepted, proxy.open) == (1, 1)
-        assert (proxy.requests.passed_bytes, proxy.replies.passed_bytes) == (5, 5)
+        proxy.counted[b"l"] = 0
+        await stream.send_all(b"hello")
+        assert await read(stream, 5) == b"hello"
+        assert proxy.counted == {b"l": 2}
+        assert (proxy.requests.passed_bytes, proxy.replies.passed_bytes) == (10, 10)
 
 
 @pytest.mark.parametrize("direction", ["requests", "replies"])
