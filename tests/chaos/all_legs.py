@@ -1,6 +1,21 @@
 """All legs: importing this module registers them in their order."""
 
-from tests.chaos import kills, store_refusals, slow_store, clock, dead_nodes  # isort: skip  the order of the issue
+from importlib import import_module
+
 from tests.chaos.bench import LEGS
 
-__all__ = ["LEGS", "clock", "dead_nodes", "kills", "slow_store", "store_refusals"]
+__all__ = ["LEGS"]
+
+for name in (
+    "kills",
+    "store_refusals",
+    "slow_store",
+    "clock",
+    "dead_nodes",
+    "two_releases",
+    "reconnects",
+    "rolling_drain",
+    "surroundings",
+    "soak",
+):
+    import_module(f"tests.chaos.{name}")

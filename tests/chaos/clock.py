@@ -66,8 +66,8 @@ class SteppedValkey(ValkeyServer):
 @leg(
     "clock",
     criterion="The store's clock one hour forth and back (libfaketime): no mass disconnect, no deadline "
-    "longer by the step. A clock stepped by one hour either way: no 503, no 409, no 504 for what was done, commands "
-    "in under 0.1 s afterwards.",
+    "longer by the step. A clock stepped by one hour either way: no 503, no 409, no 504 for what was done, "
+    "commands in under 0.1 s afterwards.",
     minutes=4,
     central=False,
 )

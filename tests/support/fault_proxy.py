@@ -16,7 +16,7 @@ import trio.lowlevel
 type Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 _GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
-_RESET = struct.pack("ii", 1, 0)
+RESET = struct.pack("ii", 1, 0)
 _IN_FLIGHT = 1_000
 """Greatest number of pieces that wait in one direction for their time."""
 
@@ -55,7 +55,7 @@ class _Pair:
         """End both connections with a TCP RST, so that bytes on their way are lost."""
         for each in self.sockets:
             with suppress(OSError):
-                each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 each.close()
         self.scope.cancel()
 

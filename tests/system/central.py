@@ -31,15 +31,23 @@ PEPPER = secrets.token_urlsafe(32)
 class Process:
     """A process `python -m ...` that is configured by variables only and runs until `stop` or `kill`."""
 
-    def __init__(self, module: tuple[str, ...], settings: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, module: tuple[str, ...], settings: dict[str, str], log: Path, *, release: Path | None = None
+    ) -> None:
+        """`release` is a directory with another release of csms, which runs instead of this one."""
         self.log = log
         self.ports: dict[str, int] = {}
         self._out, ready = os.pipe()
         environ = {name: value for name, value in os.environ.items() if not name.startswith("CSMS__")}
-        environ |= {"CSMS__READY_FD": str(ready), "PYTHONPATH": str(Path.cwd()), **settings}
+        environ |= {"CSMS__READY_FD": str(ready), "PYTHONPATH": str(release or Path.cwd()), **settings}
         with log.open("ab") as words:
             self.child = child_process.start(
-                [sys.executable, "-m", *module], env=environ, stdout=words, stderr=words, pass_fds=[ready]
+                [sys.executable, "-m", *module],
+                env=environ,
+                cwd=release,
+                stdout=words,
+                stderr=words,
+                pass_fds=[ready],
             )
         os.close(ready)
 
