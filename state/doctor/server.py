@@ -1,15 +1,14 @@
 """Judges what a server says about itself. Nothing here talks to the server."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from redis.exceptions import ResponseError
-
 from state.doctor.findings import Finding, ok, warning, wrong
-from state.errors import StoreRefused, StoreUnavailable
+from state.errors import StoreRefused
 from state.redis import checks
 from state.redis.checks import Durability
 
+_REDIS_MAJOR_MIN = 7
 _GIB = 1 << 30
 _MIB = 1 << 20
 _MEMORY_PART = 0.6
@@ -24,35 +23,24 @@ _STATUSES = {
 }
 
 
-def judge_server(info: Mapping[str, str], info_reply: bytes, time: Any) -> Finding:
+def judge_server(info: Mapping[str, str]) -> Finding:
     """Judge the version, the role and the kind of the server."""
     name = "Valkey" if info.get("server_name") == "valkey" else "Redis"
     version = info.get("valkey_version") or info.get("redis_version", "of an unknown version")
     try:
-        checks.judge([info_reply, time, _RIGHT_SETTINGS], "fsync", 0.0)
-    except (StoreRefused, StoreUnavailable) as error:
+        checks.judge_role(info)
+    except StoreRefused as error:
         return wrong("server", f"{name} {version}: {error}")
     major = version.partition(".")[0]
-    if major.isdigit() and name == "Redis" and int(major) < 7:
+    if name == "Redis" and major.isdigit() and int(major) < _REDIS_MAJOR_MIN:
         return wrong("server", f"Redis {version} is too old; use Redis 7 or newer, or Valkey")
     return ok("server", f"{name} {version}, a primary")
 
 
-_RIGHT_SETTINGS = {name.encode(): right.encode() for name, right, _ in checks.settings_for("fsync")}
-
-
-def judge_settings(
-    info: Mapping[str, str], settings: Sequence[Any], durability: Durability
-) -> Iterator[Finding]:
-    """Judge each setting on which the promise of an acknowledgement rests.
-
-    `settings` are replies to CONFIG GET.
-    """
-    refusal = next((reply for reply in settings if isinstance(reply, ResponseError)), None)
-    known = checks.known_settings(info, settings)
-    for name, right, why in checks.settings_for(durability):
-        sentence = checks.find_fault(known, name, right, why, refusal)
-        yield ok(name, f"{name} {right}") if sentence is None else wrong(name, sentence)
+def judge_settings(info: Mapping[str, str], reply: Any, durability: Durability) -> Iterator[Finding]:
+    """Judge each setting on which the promise of an acknowledgement rests, by the reply to CONFIG GET."""
+    for name, right, fault in checks.find_faults(reply, durability, policy=info.get("maxmemory_policy", "")):
+        yield ok(name, f"{name} {right}") if fault is None else wrong(name, fault)
     if durability == "memory":
         yield warning(
             "durability",
