@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from gateway.session.session import Session
+from state.keys import PARTITIONS
 
 
 class Hub:
@@ -11,6 +12,7 @@ class Hub:
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
         self._holders: dict[str, Session] = {}
+        self._partitions: list[dict[str, Session]] = [{} for _ in range(PARTITIONS)]
 
     def __len__(self) -> int:
         return len(self._holders)
@@ -29,6 +31,7 @@ class Hub:
         """
         lease = session.link.lease
         self._holders[lease.holder] = session
+        self._partitions[lease.keys.partition][lease.holder] = session
         other = self._sessions.get(lease.keys.member)
         if other is None or _claim_order(other) < _claim_order(session):
             self._sessions[lease.keys.member] = session
@@ -36,8 +39,12 @@ class Hub:
     def remove(self, session: Session) -> None:
         lease = session.link.lease
         self._holders.pop(lease.holder, None)
+        self._partitions[lease.keys.partition].pop(lease.holder, None)
         if self._sessions.get(lease.keys.member) is session:
             del self._sessions[lease.keys.member]
+
+    def of_partition(self, partition: int) -> tuple[Session, ...]:
+        return tuple(self._partitions[partition].values())
 
     def find(self, member: str) -> Session | None:
         return self._sessions.get(member)

@@ -57,6 +57,8 @@ class Node:
         """True after a signal. Then nothing ends the drain any more."""
         self.moving: trio.CancelScope | None = None
         """The drain or the shedding that an operator asked for, while it closes sessions."""
+        self.attended: set[str] = set()
+        """Names of the sessions (holders) that are about to begin, are open, or are about to end."""
         self.inbox_read = "0"
         """Id of the last message that was read from the inbox."""
         self._unfinished = 0
@@ -82,25 +84,22 @@ class Node:
         self.fault_counts.note(keys, faults)
         self.telemetry.faults.update(faults)
 
-    def release(self, keys: ChargePointKeys, holder: str, reason: str) -> None:
+    def release(self, keys: ChargePointKeys, holder: str, reason: str, seen_s: int | None = None) -> None:
         """Give back the lease that `holder` may have.
 
-        The release is repeated in the background until the store confirms it.
+        The release is repeated in the background until the store confirms it. `seen_s` is the time of the
+        charge point's last message, if that is not stored yet.
         """
-        self.see_through(self._release, keys, holder, reason)
+        self.see_through(self._release, keys, holder, reason, seen_s)
 
     async def wait_until_seen_through(self) -> None:
         """Wait until all work given to `see_through` has ended."""
         while self._unfinished:
             await self._finished.wait()
 
-    def wall_ms(self, trio_time: float) -> int:
-        """Convert a time of Trio's clock to Unix milliseconds of the store's clock."""
-        return self.store.server_time_ms() - int((trio.current_time() - trio_time) * 1000)
-
-    async def _release(self, keys: ChargePointKeys, holder: str, reason: str) -> None:
+    async def _release(self, keys: ChargePointKeys, holder: str, reason: str, seen_s: int | None) -> None:
         async with self._releases:
-            await until_stored(leases.release_if_holder, self.store, keys, holder, reason)
+            await until_stored(leases.release_if_holder, self.store, keys, holder, reason, seen_s)
 
     async def _see_through(self, work: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
         try:

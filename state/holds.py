@@ -40,15 +40,15 @@ async def take(store: Store, key: str, member: str, maximum: int, until_ms: int,
     return bool(reply[0] == b"held")
 
 
-async def prolong(store: Store, charge_point: ChargePointKeys, wanted: Sequence[tuple[str, str]]) -> int:
-    """Prolong the hold of each (tag, fingerprint) to LASTS_MS from now, and return how many were prolonged.
+async def prolong(store: Store, wanted: Sequence[tuple[ChargePointKeys, str, str]]) -> int:
+    """Prolong the hold of each (charge point, tag, fingerprint) to LASTS_MS from now.
 
-    A hold that was released stays released.
+    A hold that was released stays released. Returns how many were prolonged.
     """
     until_ms = store.server_time_ms() + LASTS_MS
     calls = [
         ((_slots(charge_point, tag),), (_member(charge_point, fingerprint), until_ms))
-        for tag, fingerprint in wanted
+        for charge_point, tag, fingerprint in wanted
     ]
     return sum(reply[0] == b"held" for reply in await store.steps("hold_prolong", calls))
 

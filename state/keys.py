@@ -149,6 +149,10 @@ class ChargePointKeys:
         self.overdue = f"{{{tag}}}:overdue"
 
     @property
+    def seen(self) -> str:
+        return seen(self.partition)
+
+    @property
     def deleted_with_it(self) -> tuple[str, ...]:
         """Keys that are deleted together with the charge point. Every `_SeldomKey` is one of these keys."""
         seldom = [key.kind for key in vars(ChargePointKeys).values() if isinstance(key, _SeldomKey)]
@@ -215,6 +219,11 @@ def archived(partition: int) -> str:
     return f"{tag(partition)}:archived"
 
 
+def seen(partition: int) -> str:
+    """Return the key of the times at which the charge points of this partition were last seen."""
+    return f"{tag(partition)}:seen"
+
+
 def _of_partition(kind: str, partition: int, tenant: str) -> str:
     return f"{tag(partition)}:{kind}:{encode(tenant)}"
 
@@ -264,10 +273,6 @@ spellings = partial(_of_name, "spellings")
 
 def node(incarnation: str) -> str:
     return f"csms:node:{{{incarnation}}}"
-
-
-def reaping(incarnation: str) -> str:
-    return f"csms:reaping:{{{incarnation}}}"
 
 
 def inbox(incarnation: str) -> str:

@@ -115,6 +115,8 @@ class Store:
         self.available = False
         self.packs = False
         """Whether the stored form is new enough for packed values. It is read again every 10 s."""
+        self.identity = ("", "")
+        """Run id and replication id of the server. A change means that the server may have lost writes."""
         self._lost_at: float | None = None
         self._config = config
         self._lanes = Lanes(partial(self._lane, target), config.connections)
@@ -270,6 +272,8 @@ class Store:
         return Lane(target, pending, self._lane_changed)
 
     def _lane_changed(self) -> None:
+        if (identity := self._lanes.listing.identity) is not None:
+            self.identity = identity.server.run_id, identity.server.replid
         trouble = self.trouble()
         if self.available and trouble is not None:
             self._lost_at = monotonic()
@@ -290,8 +294,9 @@ class Store:
 
         ask = self._ask_of(lane)
         try:
-            await checks.check(ask, self._config.durability)
+            server = await checks.check(ask, self._config.durability)
             if lane is self._lanes.listing:
+                self.identity = server.run_id, server.replid
                 self._note_meta(await meta.check(ask))
         except StoreUnavailable:
             return  # If the server does not answer, the lane itself reconnects.

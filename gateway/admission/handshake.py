@@ -267,7 +267,7 @@ def _check(
 
 
 async def _serve(admission: Admission, upgrade: Upgrade, admitted: Admitted) -> None:
-    node, hub = admission.node, admission.hub
+    node = admission.node
     attached = leases.Attachment(
         address=upgrade.remote[0],
         tls=None if upgrade.tls is None else f"{upgrade.tls.version} {upgrade.tls.cipher}",
@@ -277,12 +277,28 @@ async def _serve(admission: Admission, upgrade: Upgrade, admitted: Admitted) -> 
         security_profile=admitted.proven.profile,
         certificate=None if admitted.certificate is None else admitted.certificate.serial_number,
     )
-    holder = node.next_holder()
     # If the peer has hung up, its charge point may have a newer session, which must keep the lease.
     if upgrade.has_hung_up():
         return
+    holder = node.next_holder()
+    node.attended.add(holder)
+    try:
+        await _serve_as(admission, upgrade, admitted, attached, holder)
+    finally:
+        node.attended.discard(holder)
+
+
+async def _serve_as(
+    admission: Admission,
+    upgrade: Upgrade,
+    admitted: Admitted,
+    attached: leases.Attachment,
+    holder: str,
+) -> None:
+    """Claim the lease for the session `holder`, and serve the session until it ends."""
+    node, hub = admission.node, admission.hub
     claimed = await _claim(node, admitted, holder, attached)
-    reason = "connection lost"
+    reason, seen_s = "connection lost", None
     try:
         await _conclude(node, admitted)
         connection = await upgrade.accept(SUBPROTOCOL)
@@ -295,9 +311,10 @@ async def _serve(admission: Admission, upgrade: Upgrade, admitted: Admitted) -> 
             )
         finally:
             hub.remove(session)
+            seen_s = session.link.unstored_seen_s()
         reason = f"{closed.code} {closed.reason}".strip()
     finally:
-        node.release(admitted.keys, holder, reason)
+        node.release(admitted.keys, holder, reason, seen_s)
 
 
 async def _conclude(node: Node, admitted: Admitted) -> None:

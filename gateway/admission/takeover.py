@@ -2,8 +2,8 @@
 
 The claim returns the holder and the node of the predecessor. A predecessor on this node is closed directly.
 If the predecessor is on another node, that node gets the message `Evict`, closes the session (`evict`) and
-answers with the message `Evicted` (`note_gone`). The new session begins to send commands when its predecessor
-has ended, but at the latest after 2 s.
+answers with the message `Evicted` (`note_gone`). The node that closes the session counts the takeover. The
+new session begins to send commands when its predecessor has ended, but at the latest after 2 s.
 """
 
 from contextlib import suppress
@@ -65,6 +65,10 @@ class Takeovers:
     async def _close(self, holder: str) -> None:
         session = self._hub.find_holder(holder)
         if session is not None:
+            if not session.link.is_closing:
+                self._node.background(
+                    leases.count_takeover, self._node.store, session.link.lease.keys, holder
+                )
             session.link.close_soon(Close.SUPERSEDED)
             await session.link.ended.wait()
 

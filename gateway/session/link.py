@@ -1,6 +1,8 @@
 """The part of a session that other modules use: lease, outgoing frames, trace and end."""
 
 from collections.abc import Awaitable, Iterable
+from contextlib import suppress
+from time import monotonic
 
 import trio
 
@@ -12,10 +14,11 @@ from gateway.service.known_secrets import KnownSecrets
 from gateway.session.trace import Recorder
 from gateway.websocket.close_codes import Close
 from gateway.websocket.connection import Connection
-from state.errors import StoreUnavailable, Superseded
+from state.errors import LeaseLost, StoreUnavailable, Superseded
 from state.nodes import leases
 from state.record import RunningTrace
 from state.traces import traces
+from state.transactions import running
 
 FINISH_CALL_S = 5.0
 
@@ -35,6 +38,8 @@ class Link:
         "certificate",
         "connection",
         "ended",
+        "heard_at",
+        "heard_stored",
         "lease",
         "memory",
         "node",
@@ -63,6 +68,8 @@ class Link:
         """Secrets of the charge point, which no received frame shows."""
         self.recorder: Recorder | None = None
         self.ended = trio.Event()
+        self.heard_at = self.heard_stored = monotonic()
+        """When the last OCPP message came, and the latest such time that the store has."""
         self.answering = False
         """True while a call of the charge point is served. The end of that call sets `answered`."""
         self.answered: trio.Event | None = None
@@ -87,6 +94,12 @@ class Link:
     def is_closing(self) -> bool:
         """Whether the connection has ended, or is about to be closed by csms."""
         return self._closing or self.connection.closed is not None
+
+    def unstored_seen_s(self) -> int | None:
+        """Return when the last OCPP message came (Unix seconds), or None if the store knows that already."""
+        if self.heard_at == self.heard_stored:
+            return None
+        return int(self.node.store.server_time_ms() / 1000 - (monotonic() - self.heard_at))
 
     # --- The end -----------------------------------------------------------------------------------
 
@@ -142,6 +155,16 @@ class Link:
                 # although no reply came.
                 if self.ended.is_set():
                     self.node.release(self.lease.keys, self.lease.holder, "connection lost")
+        await self.set_pointers()
+
+    async def set_pointers(self) -> None:
+        """Note on which connectors the transactions run that began while the lease was lost.
+
+        If the store is away, the upkeep tries this again.
+        """
+        if self.lease.unpointed:
+            with suppress(StoreUnavailable, Superseded, LeaseLost):
+                await running.set_pointers(self.node.store, self.lease)
 
     # --- Faults and traces -------------------------------------------------------------------------
 

@@ -144,6 +144,7 @@ class Session:
         """
         began = monotonic()
         link, protocol = self.link, self._protocol
+        link.heard_at = began
         frame = link.secrets.hide(frame)
         if len(frame) > SMALL:
             return self._receive_large(frame, began)

@@ -206,7 +206,7 @@ async def _delete(store: Store, keys: ChargePointKeys) -> bool | OpenTransaction
             "charge_points/delete",
             (
                 *(keys.lease, keys.held(node), keys.events, keys.record, keys.charge_points),
-                *(keys.history, keys.open_transactions, keys.buried),
+                *(keys.history, keys.open_transactions, keys.buried, keys.seen),
                 *(*keys.deleted_with_it, *strays),
             ),
             (node, keys.member, keys.id, _DELETED, TOMBSTONE_MS),

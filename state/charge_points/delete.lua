@@ -1,6 +1,6 @@
 -- Delete a charge point with everything stored about it, and take the lease from its session, unless one of its
 -- transactions is open.
--- KEYS lease held events record charge_points history open_transactions buried others...
+-- KEYS lease held events record charge_points history open_transactions buried seen others...
 -- | ARGV node member id reason tombstone_ms
 -- -> {'deleted'} | {'unknown'} | {'again', node} | {'open', number, listed}
 -- `listed` names the open transaction that began first.
@@ -20,6 +20,7 @@ if holder then
   redis.call('PEXPIRE', lease, tombstone_ms)
 end
 local known = redis.call('HEXISTS', record, 'registered_ms') == 1
+redis.call('HDEL', seen, member)
 redis.call('ZUNIONSTORE', buried, 2, history, buried, 'AGGREGATE', 'MIN')
 redis.call('UNLINK', record, history, unpack(others))
 if not known then return {'unknown'} end

@@ -21,6 +21,8 @@ from state.store import Store
 _log = structlog.get_logger()
 
 POLL_S = 0.25
+IDLE_POLL_S = 1.0
+"""Greatest pause between two polls of a tenant without events. Each poll without events doubles the pause."""
 _PAGE = 512
 _QUEUED_MAX = 2048
 """Greatest number of events and gaps that may wait for one subscriber."""
@@ -191,6 +193,7 @@ class _Poller:
         self.ready = trio.Event()
         self._store = store
         self._poll_s = poll_s
+        self._pause_s = poll_s
 
     async def run(self) -> None:
         """Poll until there is no subscriber."""
@@ -207,7 +210,7 @@ class _Poller:
                 continue
             if complete:
                 took = trio.current_time() - began
-                await trio.sleep(max(self._poll_s, min(_BUSY * took, _PAUSE_MAX_S)))
+                await trio.sleep(max(self._pause_s, min(_BUSY * took, _PAUSE_MAX_S)))
 
     async def _poll(self) -> bool:
         if not self.ready.is_set():
@@ -216,7 +219,9 @@ class _Poller:
             return True
         batch = await events.read(self._store, self.tenant, self.cursor, _PAGE)
         self.cursor = batch.cursor
-        if (batch.events or batch.gap) and self.joined:
+        idle = not batch.events and not batch.gap
+        self._pause_s = min(2 * self._pause_s, max(self._poll_s, IDLE_POLL_S)) if idle else self._poll_s
+        if not idle and self.joined:
             read = _with_cursor(batch)
             self.joined = {subscription for subscription in self.joined if subscription.offer(read)}
         return batch.complete

@@ -1,12 +1,11 @@
 -- Give a charge point's lease to a new session: the newest authenticated connection wins.
 -- KEYS lease held events record charge_points pending previous_held
--- | ARGV not_after_ms holder member id previous_node connection registration
+-- | ARGV not_after_ms holder member id previous_node connection registration takeovers_allowed window_ms
 -- -> {'claimed', epoch, claimed_ms, previous_holder, previous_lost, {pending, ...}, {field, value, ...}}
 -- | {'again', node} | {'late'} | {'flapping', wait_ms} | {'unknown'}
 -- `registration` is the policy under which an unknown charge point is registered. If `registration` is empty,
 -- an unknown charge point is not registered. `previous_held` is the set `held` of `previous_node`. 'again'
 -- means that nothing was changed, because another node, which is `node`, holds the lease.
-local TAKEOVERS, WINDOW_MS = 5, 60000
 local now, new = now_ms(), redis.call('HEXISTS', record, 'registered_ms') == 0
 if now > tonumber(not_after_ms) then return {'late'} end
 if new and registration == '' then return {'unknown'} end
@@ -14,10 +13,9 @@ local holding, node, takeovers, takeovers_since, epoch, claimed_ms, previous, re
   'holder', 'node', 'takeovers', 'takeovers_since', 'epoch', 'claimed_ms', 'previous', 'reaped', 'previous_lost'))
 if holding and holding ~= '' and holding ~= holder then
   local count, since = tonumber(takeovers or '0'), tonumber(takeovers_since or '0')
-  if now < since or now - since >= WINDOW_MS then count, since = 0, now end
-  if count >= TAKEOVERS then return {'flapping', since + WINDOW_MS - now} end
+  if now < since or now - since >= tonumber(window_ms) then count, since = 0, now end
+  if count >= tonumber(takeovers_allowed) then return {'flapping', since + window_ms - now} end
   if node ~= previous_node then return {'again', node} end
-  redis.call('HSET', lease, 'takeovers', count + 1, 'takeovers_since', since)
   redis.call('SREM', previous_held, member)
 end
 if new then

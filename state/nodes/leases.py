@@ -58,15 +58,20 @@ store compares the fence with the lease. The result is one of three words.
 
 A step that changes state does nothing if the fence is not `ok`, and `require` then raises Superseded or
 LeaseLost. A step that stores a fact always stores it, and returns the fence beside its outcome. Each node
-audits all its leases every 10 s, so even a session that never writes finds out that it has lost its lease.
+compares its sets `held` with its sessions every 10 s (`gateway/upkeep.py`), so even a session that never
+writes finds out that it has lost its lease.
 
 After a wipe, epochs begin at 1 again, so the session that claimed later may have the lower epoch. `readopt`
 therefore compares `claimed_ms`, the server's time of the claim, and leaves the lease to a holder that claimed
 later.
 
-Flapping. A takeover is a claim while another session holds the lease. Five takeovers within a minute are
-allowed. After that the holder keeps the lease until the minute is over, because two devices with the same
+Flapping. In a takeover, a claim takes the lease from a session that is open. The node of that session counts
+the takeover when it closes the session, so the death of a node never counts. Five takeovers within a minute
+are allowed. After that the holder keeps the lease until the minute is over, because two devices with the same
 name would otherwise disconnect each other for ever.
+
+Last seen. One hash in each partition has the time at which each charge point was last heard. It is written
+for many charge points at once, and for each at most once in five minutes and at the end of its session.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -77,10 +82,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from state import keys as key_names
 from state.errors import LeaseLost, Superseded
 from state.keys import ChargePointKeys
-from state.nodes import nodes
+from state.nodes import held
 from state.prepared import Prepared
 from state.record import BootStatus, ChargePointRecord, RunningTrace, read_charge_point, read_running_trace
 from state.replies import read_fields
@@ -92,11 +96,9 @@ _AGAIN = 4
 
 An attempt fails if another node holds the lease than the attempt expected.
 """
-_AT_ONCE = 500
-"""Greatest number of steps in one pipeline.
-
-A pipeline of this size takes this process and the server some milliseconds.
-"""
+TAKEOVERS = 5
+"""Number of takeovers of a charge point that are allowed within FLAPPING_MS."""
+FLAPPING_MS = 60_000
 
 Fence = Literal["ok", "newer", "lost"]
 
@@ -118,6 +120,8 @@ class Lease:
     claimed_ms: int = 0
     appends: dict[tuple[int, int | None, str | None], Prepared] = field(default_factory=dict)
     """Steps that meter_values.py has packed and uses again."""
+    unpointed: dict[int, str] = field(default_factory=dict)
+    """Starts that were stored while the lease was lost, by connector: values for the hash `open`."""
 
     @property
     def node(self) -> str:
@@ -198,7 +202,7 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
     """A charge point's lease, as operators see it.
 
     If the charge point is offline, `attachment` is its last connection, which ended at `until_ms`.
-    `last_seen_ms` is Unix time, exact to 10 s.
+    `last_seen_ms` is Unix time. While the charge point is online, it may be five minutes too early.
     """
 
     online: bool
@@ -235,7 +239,10 @@ async def claim(
                 *(keys.lease, keys.held(own), keys.events, keys.record, keys.charge_points, keys.pending),
                 keys.held(expected or own),
             ),
-            (not_after_ms, holder, keys.member, keys.id, expected, details, registration if register else ""),
+            (
+                *(not_after_ms, holder, keys.member, keys.id, expected, details),
+                *(registration if register else "", TAKEOVERS, FLAPPING_MS),
+            ),
         )
         match word:
             case b"claimed":
@@ -250,28 +257,38 @@ async def claim(
     return Flapping(retry_after_s=1)
 
 
-async def release_if_holder(store: Store, keys: ChargePointKeys, holder: str, reason: str) -> bool:
+async def count_takeover(store: Store, keys: ChargePointKeys, former_holder: str) -> bool:
+    """Count a takeover of the lease.
+
+    `former_holder` is a session that was still open and is closed for the takeover. False means that no other
+    session holds the lease.
+    """
+    [word] = await store.step("nodes/count_takeover", (keys.lease,), (former_holder, FLAPPING_MS))
+    return bool(word == b"counted")
+
+
+async def release_if_holder(
+    store: Store, keys: ChargePointKeys, holder: str, reason: str, seen_s: int | None = None
+) -> bool:
     """Release a lease, even if the claim of the lease got no answer.
 
-    False means that the lease has another holder or no holder. `reason` goes into the event.
+    False means that the lease has another holder or no holder. `reason` goes into the event. `seen_s` is the
+    Unix time of the charge point's last message, if that is not stored yet.
     """
     node = holder.partition("/")[0]
     [word] = await store.step(
         "nodes/release",
-        (keys.lease, keys.held(node), keys.events),
-        (holder, keys.member, msgspec.json.encode(reason)),
+        (keys.lease, keys.held(node), keys.events, keys.seen),
+        (holder, keys.member, msgspec.json.encode(reason), "" if seen_s is None else seen_s),
     )
     return bool(word == b"released")
 
 
-async def audit(store: Store, leases: Sequence[tuple[Lease, int]]) -> list[Fence]:
-    """Return the fence of each lease, and store the time at which each charge point was last seen (Unix ms).
-
-    One round trip serves many leases.
-    """
+async def audit(store: Store, leases: Sequence[Lease]) -> list[Fence]:
+    """Return the fence of each lease. One round trip serves many leases."""
     fences: list[Fence] = []
-    for some in batched(leases, _AT_ONCE, strict=False):
-        calls = [(lease.head_keys(), (*lease.head_args(), last_seen_ms)) for lease, last_seen_ms in some]
+    for some in batched(leases, held.AT_ONCE, strict=False):
+        calls = [(lease.head_keys(), lease.head_args()) for lease in some]
         fences.extend(fence_of(word) for [word] in await store.steps("nodes/audit", calls))
     return fences
 
@@ -313,25 +330,9 @@ async def readopt(
 
 
 async def reap(store: Store, incarnation: str) -> int:
-    """Mark the charge points of a dead node offline, and return how many there were.
-
-    The epochs do not change. If the node was only paused, each session's next step or audit takes its lease
-    back. The node itself is forgotten as soon as it has no more leases and has been silent for
-    `nodes.FORGOTTEN_MS`.
-    """
-    sets = [("SMEMBERS", key_names.held(partition, incarnation)) for partition in range(key_names.PARTITIONS)]
-    members = [member.decode() for some in await store.pipeline(sets) for member in some]
-    reaped = 0
-    for some in batched(members, _AT_ONCE, strict=False):
-        charge_points = [ChargePointKeys(*key_names.split(member)) for member in some]
-        calls = [
-            ((keys.lease, keys.held(incarnation), keys.events), (incarnation, keys.member, b'"node lost"'))
-            for keys in charge_points
-        ]
-        reaped += sum(word == b"reaped" for [word] in await store.steps("nodes/reap", calls))
-    if not members:
-        await nodes.forget_silent(store, incarnation)
-    return reaped
+    """Take all leases from a node, and return how many there were."""
+    found = await held.list_members(store, incarnation)
+    return await held.reap(store, incarnation, [member for some in found for member in some])
 
 
 async def get_holding(store: Store, tenant: str, charge_point: str) -> Holding | None:
@@ -340,8 +341,11 @@ async def get_holding(store: Store, tenant: str, charge_point: str) -> Holding |
 
 
 async def list_holdings(store: Store, charge_points: Iterable[ChargePointKeys]) -> list[Holding | None]:
-    replies = await store.pipeline([("HGETALL", keys.lease) for keys in charge_points])
-    return [_read_holding(reply) for reply in replies]
+    reads: list[tuple[str, ...]] = []
+    for keys in charge_points:
+        reads += [("HGETALL", keys.lease), ("HGET", keys.seen, keys.member)]
+    replies = await store.pipeline(reads)
+    return [_read_holding(lease, seen) for lease, seen in batched(replies, 2, strict=True)]
 
 
 def _read_claimed(keys: ChargePointKeys, holder: str, rest: Sequence[Any]) -> Claimed:
@@ -363,16 +367,18 @@ def _read_claimed(keys: ChargePointKeys, holder: str, rest: Sequence[Any]) -> Cl
     )
 
 
-def _read_holding(reply: Mapping[bytes, bytes]) -> Holding | None:
+def _read_holding(reply: Mapping[bytes, bytes], seen_s: bytes | None) -> Holding | None:
     found = read_fields(reply)
     if "connection" not in found:
         return None
-    until, seen = found.get("until_ms"), found.get("last_seen_ms")
+    until = found.get("until_ms")
+    # The release before stores the time in the lease. This release stores only the time of the claim there.
+    seen_ms = max(int(found.get("last_seen_ms", "0")), int(seen_s or 0) * 1000)
     return Holding(
         online=found["holder"] != "",
         epoch=int(found["epoch"]),
         node=found["node"] or None,
         attachment=msgspec.json.decode(found["connection"], type=Attachment),
-        last_seen_ms=None if seen is None else int(seen),
+        last_seen_ms=seen_ms or None,
         until_ms=None if until is None else int(until),
     )

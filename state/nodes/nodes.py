@@ -23,8 +23,8 @@ from state.store import Store
 INBOX_MS = 9_000
 """Expiry of an inbox: three heartbeats, which is less than the 10 s after which a node is judged dead."""
 FORGOTTEN_MS = 600_000
-REAPING_MS = 15_000
-"""Time for which one node reaps the leases of a dead node alone."""
+BEATS_WHEN_FULL = 2
+"""Nodes with this format or a later one send heartbeats even while the memory of the store is full."""
 
 Kind = Literal["gateway", "admin"]
 
@@ -70,6 +70,11 @@ class NodeState(msgspec.Struct, frozen=True, kw_only=True):
     def kind(self) -> Kind | None:
         return None if self.node is None else self.node.kind
 
+    @property
+    def format(self) -> int:
+        """The newest form of the store that the node can read, or the oldest form if that is not known."""
+        return 1 if self.node is None else self.node.format
+
 
 def new_incarnation() -> str:
     return secrets.token_hex(8)
@@ -91,8 +96,10 @@ def describe_process(store: Store, kind: Kind) -> NodeRecord:
     )
 
 
-async def beat(store: Store, incarnation: str, record: NodeRecord, after: str = "0") -> None:
+async def beat(store: Store, incarnation: str, record: NodeRecord, after: str = "0") -> bool:
     """Store the record of the node, prolong its inbox and raise its counter.
+
+    Return whether the memory of the store is full. The release before cannot send its heartbeats then.
 
     A node calls this every 3 s, and also while the memory of the store is full. `after` is the id of the last
     message that the node has read from its inbox, or "0". If the inbox has expired, the new inbox gives later
@@ -103,7 +110,8 @@ async def beat(store: Store, incarnation: str, record: NodeRecord, after: str = 
         (keys.node(incarnation), keys.inbox(incarnation)),
         (INBOX_MS, FORGOTTEN_MS, msgspec.json.encode(record), after),
     )
-    await store.step("nodes/count", (keys.NODES,), (incarnation,))
+    [word] = await store.step("nodes/count", (keys.NODES,), (incarnation,))
+    return bool(word == b"full")
 
 
 async def leave(store: Store, incarnation: str) -> None:
@@ -115,27 +123,23 @@ async def leave(store: Store, incarnation: str) -> None:
     await store.execute("HDEL", keys.NODES, incarnation)
 
 
-async def claim_reaping(store: Store, dead: str, reaper: str) -> bool:
-    """Return whether this node may reap the leases of a dead node. After REAPING_MS another node may."""
-    key = keys.reaping(dead)
-    if await store.execute("SET", key, reaper, "NX", "PX", REAPING_MS):
-        return True
-    holder: bytes | None = await store.execute("GET", key)
-    return holder == reaper.encode()
-
-
 async def is_known(store: Store, incarnation: str) -> bool:
     """Return whether the node has neither left nor been forgotten. A known node may be dead or late."""
     return bool(await store.execute("HEXISTS", keys.NODES, incarnation))
 
 
-async def forget_silent(store: Store, incarnation: str) -> None:
-    """Forget a dead node if it has been silent for FORGOTTEN_MS.
+async def forget_silent(store: Store, incarnation: str) -> bool:
+    """Forget a dead node if it has been silent for FORGOTTEN_MS and holds no lease.
 
-    If the node sends another heartbeat, it is registered again.
+    If the node sends another heartbeat, it is registered again. Returns whether the node was forgotten.
     """
-    if not await store.execute("EXISTS", keys.node(incarnation)):
-        await store.execute("HDEL", keys.NODES, incarnation)
+    if await store.execute("EXISTS", keys.node(incarnation)):
+        return False
+    sets = [keys.held(partition, incarnation) for partition in range(keys.PARTITIONS)]
+    if any(await store.pipeline([("EXISTS", key) for key in sets])):
+        return False
+    await store.execute("HDEL", keys.NODES, incarnation)
+    return True
 
 
 async def list_nodes(store: Store) -> list[NodeState]:

@@ -29,9 +29,10 @@ QUESTIONS: Sequence[Sequence[Arg]] = (("INFO",), SETTINGS)
 
 
 class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A server. `run_id` changes with every start of the server."""
+    """A server. `run_id` changes with every start of the server, and `replid` with its history of writes."""
 
     run_id: str
+    replid: str = ""
 
 
 async def greet(ask: Ask, address: Address) -> int:
@@ -76,7 +77,7 @@ async def check(ask: Ask, durability: Durability) -> ServerInfo:
     info = read_info(info_reply)
     judge_role(info)
     judge_settings(settings, durability, policy=info.get("maxmemory_policy", ""))
-    return ServerInfo(run_id=info.get("run_id", ""))
+    return ServerInfo(run_id=info.get("run_id", ""), replid=info.get("master_replid", ""))
 
 
 def judge_role(info: Mapping[str, str]) -> None:

@@ -10,7 +10,8 @@ point, and is then wrong in the path of any other charge point.
 """
 
 from collections.abc import Iterable
-from itertools import batched
+from itertools import batched, groupby
+from operator import itemgetter
 
 import msgspec
 
@@ -23,7 +24,10 @@ from state.tenants.credentials import NewSecret
 from state.tenants.tenants import FIELDS, Tenant, read_tenant
 
 _DIGEST_BYTES = 32
-_AT_ONCE = 1000
+_AT_ONCE = 200
+"""Greatest number of tokens in one command."""
+_COMMANDS = 5
+"""Greatest number of such commands in one round trip."""
 _NOBODYS_FIELDS: list[bytes | None] = [b"", b"0", b"1", b"Accepted", b"0", b"manual", b"[]"]
 """Values of FIELDS that are read in place of those of an unknown tenant."""
 
@@ -126,15 +130,25 @@ async def list_(store: Store, tenant: str, *, cursor: str | None = None, limit: 
 
 
 async def find_existing(store: Store, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bool]:
-    """Return those of the given pairs (tenant, token id) whose tokens exist, and whether each is retired."""
+    """Return those of the given pairs (tenant, token id) whose tokens exist, and whether each is retired.
+
+    One command asks for many tokens of a tenant, because each charge point may have a token of its own.
+    """
+    asked = [
+        some
+        for _, of_tenant in groupby(sorted(wanted), key=itemgetter(0))
+        for some in batched(of_tenant, _AT_ONCE, strict=False)
+    ]
     found: dict[tuple[str, str], bool] = {}
-    for some in batched(wanted, _AT_ONCE, strict=False):
-        replies = await store.pipeline(
-            [("HMGET", keys.tokens(tenant), *_fields(one)) for tenant, one in some]
-        )
-        for pair, (there, _, retired_ms) in zip(some, replies, strict=True):
-            if there:
-                found[pair] = retired_ms is not None
+    for commands in batched(asked, _COMMANDS, strict=False):
+        reads = [
+            ("HMGET", keys.tokens(some[0][0]), *(field for _, token in some for field in _states(token)))
+            for some in commands
+        ]
+        for some, reply in zip(commands, await store.pipeline(reads), strict=True):
+            for pair, (there, retired_ms) in zip(some, batched(reply, 2, strict=True), strict=True):
+                if there:
+                    found[pair] = retired_ms is not None
     return found
 
 
@@ -144,6 +158,11 @@ def _keys(tenant: str) -> tuple[str, str]:
 
 def _field(token_id: str) -> str:
     return f"token:{token_id}"
+
+
+def _states(token_id: str) -> tuple[str, str]:
+    """Return the names of two fields: the token, and when it was retired."""
+    return _field(token_id), f"token-retired:{token_id}"
 
 
 def _fields(token_id: str) -> tuple[str, str, str]:

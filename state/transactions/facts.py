@@ -231,6 +231,8 @@ async def _store_start(
         match reply[0]:
             case b"started":
                 lease.last_transaction_id = max(lease.last_transaction_id, proposed)
+                if fence == "lost" and start.connector_id is not None:
+                    lease.unpointed[start.connector_id] = _pointer(start, proposed)
                 return Started(
                     id=proposed,
                     answer=answer,
@@ -381,13 +383,17 @@ async def _propose(
             mark,
             int(start.plausible),
             _text(start.connector_id),
-            f"{proposed} {mark} {start.id_tag}",
+            _pointer(start, proposed),
             index_name(keys.id, start.started_ms, proposed),
             _json(event),
             _reservation(start, reservation),
             *_flatten(fields),
         ),
     )
+
+
+def _pointer(start: Start, transaction_id: int) -> str:
+    return f"{transaction_id} {start.fingerprint} {start.id_tag}"
 
 
 def _reservation(start: Start, found: int | None) -> str:
@@ -430,9 +436,13 @@ async def prolong_holds(store: Store, leases: Sequence[Lease]) -> None:
     Only drivers with a limit have holds.
     """
     pointers = await store.pipeline([("HVALS", lease.keys.open) for lease in leases])
-    for lease, of_one in zip(leases, pointers, strict=True):
-        open_holds = [hold for pointer in of_one if (hold := read_hold(pointer))]
-        await holds.prolong(store, lease.keys, open_holds)
+    wanted = [
+        (lease.keys, *hold)
+        for lease, of_one in zip(leases, pointers, strict=True)
+        for pointer in of_one
+        if (hold := read_hold(pointer))
+    ]
+    await holds.prolong(store, wanted)
 
 
 def _flatten(fields: _Fields) -> list[str | bytes | int]:

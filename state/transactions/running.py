@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from state.keys import ChargePointKeys
+from state.nodes.leases import Lease, require
 from state.store import Store
 
 
@@ -47,6 +48,26 @@ def read_hold(pointer: bytes) -> Hold | None:
     """Return the hold that a value of the hash `open` names. Returns None for an empty text."""
     found = read_open(pointer)
     return None if found is None else found.hold
+
+
+async def set_pointers(store: Store, lease: Lease) -> None:
+    """Note on which connectors the transactions run that began while the lease was lost.
+
+    Call this after the lease was taken again. Raises Superseded or LeaseLost.
+    """
+    keys = lease.keys
+    for connector, pointer in list(lease.unpointed.items()):
+        [word] = await store.step(
+            "transactions/set_pointer",
+            (
+                *(*lease.head_keys(), keys.open, keys.open_transactions),
+                keys.transaction(pointer.partition(" ")[0]),
+            ),
+            (*lease.head_args(), connector, pointer),
+        )
+        require(word)
+        if lease.unpointed.get(connector) == pointer:
+            del lease.unpointed[connector]
 
 
 async def read_start_times(store: Store, keys: ChargePointKeys, id_: int) -> tuple[int, int] | None:

@@ -1,10 +1,6 @@
-"""A node that is busy reaping stays alive, and reaps only nodes that are surely dead.
-
-The tests move Trio's clock by hand, so the waits of the product take no time.
-"""
+"""The periodic work of a node: no part of it holds up another part."""
 
 import time
-from contextlib import suppress
 from types import SimpleNamespace
 from typing import cast
 from unittest.mock import AsyncMock
@@ -13,180 +9,30 @@ import pytest
 import trio
 import trio.testing
 from cryptography.hazmat.primitives.serialization import Encoding
-from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from gateway import housekeeping
-from gateway.housekeeping import Liveness, Memory
+from gateway.housekeeping import Memory
 from gateway.hub import Hub
+from gateway.liveness import BEAT_S
 from gateway.node import Node
 from gateway.revocations import Revocations
 from gateway.service import client_certificates, collector
+from gateway.timers import JITTER
 from gateway.websocket.close_codes import Close
 from gateway.websocket.large_messages import LargeMessages
 from state import charge_points, keys
 from state.charge_points import Settings, denied_certificates, passwords, security
-from state.errors import StateError, StoreUnavailable
 from state.keys import ChargePointKeys
-from state.nodes import leases, nodes
-from state.nodes.liveness import GAP_S, PATIENCE_S
-from state.nodes.nodes import NodeRecord
+from state.nodes import held, nodes
 from state.store import Store
-from state.tenants import tokens
+from state.tenants import tenants, tokens
 from tests.support.certificates import DAY, NOW, Made, certificate
 from tests.support.charge_point_peer import charge_point
 from tests.support.inner_gateway import PEPPER, inner_gateway
-from tests.support.leases import KEYS, claimed
+from tests.support.liveness import ME, TURNS, hold_lease
 from tests.support.raw_upgrade import basic
 from tests.support.waiting import GENEROUS_S
-
-ME = NodeRecord(kind="gateway", host="one", pid=11, started_ms=1)
-TURNS = int(PATIENCE_S // housekeeping.BEAT_S) + 2
-"""Enough turns to judge that a node is dead."""
-
-
-def liveness_of(store: Store, incarnation: str) -> Liveness:
-    return Liveness(
-        cast("Node", SimpleNamespace(store=store, incarnation=incarnation, inbox_read="0")), lambda: ME
-    )
-
-
-async def take_turns(liveness: Liveness, clock: MockClock, turns: int = TURNS) -> None:
-    """Let the time of some turns pass. A heartbeat that fails is repeated in the next turn."""
-    for _ in range(turns):
-        clock.jump(housekeeping.BEAT_S)
-        with suppress(StateError):
-            await liveness.beat()
-        await liveness.observe()
-
-
-async def is_online(store: Store, charge_point: ChargePointKeys = KEYS) -> bool:
-    [holding] = await leases.list_holdings(store, [charge_point])
-    return holding is not None and holding.online
-
-
-async def hold_lease(store: Store, incarnation: str) -> None:
-    await nodes.beat(store, incarnation, ME)
-    await claimed(store, f"{incarnation}/1")
-
-
-async def test_a_node_whose_counter_stands_still_is_reaped_by_exactly_one_of_two_gateways(
-    store: Store, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reap, reaped = leases.reap, list[str]()
-
-    async def note_reap(store: Store, incarnation: str) -> int:
-        reaped.append(incarnation)
-        return await reap(store, incarnation)
-
-    monkeypatch.setattr(leases, "reap", note_reap)
-    await hold_lease(store, "silent")
-    both = liveness_of(store, "a"), liveness_of(store, "b")
-    for _ in range(TURNS):
-        mock_clock.jump(housekeeping.BEAT_S)
-        for one in both:
-            await one.beat()
-        for one in both:
-            await one.observe()
-            assert set(one.gateways) >= {"a", "b"}
-    with capture_logs() as logs:
-        async with trio.open_nursery() as nursery:
-            for one in both:
-                nursery.start_soon(one.reap)
-    assert reaped == ["silent"]
-    assert [entry["event"] for entry in logs] == ["node.reaped"]
-    assert not await is_online(store)
-    assert [one.gateways for one in both] == [["a", "b"]] * 2
-
-
-async def test_a_gateway_leaves_a_dead_node_to_another_gateway_that_reaps_it_already(
-    store: Store, mock_clock: MockClock
-) -> None:
-    await hold_lease(store, "silent")
-    liveness = liveness_of(store, "a")
-    await take_turns(liveness, mock_clock)
-    assert await nodes.claim_reaping(store, "silent", "b")
-    await liveness.reap()
-    assert await is_online(store)
-    await store.execute("DEL", keys.reaping("silent"))  # The other gateway died, so its claim expired.
-    await liveness.reap()
-    assert not await is_online(store)
-
-
-async def test_no_node_is_judged_dead_while_the_store_refuses_the_heartbeats_of_all_nodes(
-    store: Store, mock_clock: MockClock
-) -> None:
-    """For example, the memory of the store is full. Reads still work."""
-    await hold_lease(store, "other")
-    liveness = liveness_of(store, "a")
-    await take_turns(liveness, mock_clock, 1)
-    await store.execute("CONFIG", "SET", "min-replicas-to-write", 1)
-    try:
-        with pytest.raises(StoreUnavailable, match="NOREPLICAS"):
-            await liveness.beat()
-        await take_turns(liveness, mock_clock, 2 * TURNS)
-    finally:
-        await store.execute("CONFIG", "SET", "min-replicas-to-write", 0)
-    # The heartbeat of this node comes first when the store takes writes again.
-    await take_turns(liveness, mock_clock, 1)
-    await liveness.reap()
-    assert liveness.gateways == ["a", "other"]
-    assert await is_online(store)
-    await take_turns(liveness, mock_clock)
-    await liveness.reap()
-    assert not await is_online(store)
-
-
-async def test_a_node_that_was_dead_before_this_process_paused_is_not_reaped_right_after_the_pause(
-    store: Store, mock_clock: MockClock
-) -> None:
-    await hold_lease(store, "other")
-    liveness = liveness_of(store, "a")
-    await take_turns(liveness, mock_clock)
-    mock_clock.jump(GAP_S + 1)
-    await liveness.reap()
-    assert await is_online(store)
-
-
-async def test_a_failed_look_at_the_other_nodes_ends_the_judgement_that_a_node_is_dead(
-    store: Store, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await hold_lease(store, "other")
-    liveness = liveness_of(store, "a")
-    await take_turns(liveness, mock_clock)
-
-    async def fail(_store: Store) -> None:
-        raise StoreUnavailable("the store is away")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(nodes, "list_nodes", fail)
-        with pytest.raises(StoreUnavailable):
-            await liveness.observe()
-    await liveness.reap()
-    assert await is_online(store)
-
-
-async def test_a_node_that_beats_again_while_another_dead_node_is_reaped_is_not_reaped(
-    store: Store, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    silent = ["d1", "d2"]
-    for number, incarnation in enumerate(silent):
-        await nodes.beat(store, incarnation, ME)
-        await claimed(store, f"{incarnation}/1", ChargePointKeys("acme", f"CP-{number}"))
-    liveness = liveness_of(store, "a")
-    await take_turns(liveness, mock_clock)
-    reap, reaped = leases.reap, list[str]()
-
-    async def reap_slowly(store: Store, incarnation: str) -> int:
-        reaped.append(incarnation)
-        for other in silent:
-            await nodes.beat(store, other, ME)
-        await take_turns(liveness, mock_clock, 1)
-        return await reap(store, incarnation)
-
-    monkeypatch.setattr(leases, "reap", reap_slowly)
-    await liveness.reap()
-    assert len(reaped) == 1
 
 
 async def test_a_node_sends_heartbeats_and_looks_at_the_other_nodes_while_it_reaps(
@@ -196,7 +42,7 @@ async def test_a_node_sends_heartbeats_and_looks_at_the_other_nodes_while_it_rea
     reaping, looks = trio.Event(), 0
     list_nodes = nodes.list_nodes
 
-    async def reap_for_ever(_store: Store, _incarnation: str) -> int:
+    async def reap_for_ever(_store: Store, _incarnation: str, _members: object) -> int:
         reaping.set()
         await trio.sleep_forever()
         raise AssertionError
@@ -209,7 +55,7 @@ async def test_a_node_sends_heartbeats_and_looks_at_the_other_nodes_while_it_rea
     async def count_beats() -> int:
         return int(await store.execute("HGET", keys.NODES, "a") or 0)
 
-    monkeypatch.setattr(leases, "reap", reap_for_ever)
+    monkeypatch.setattr(held, "reap", reap_for_ever)
     monkeypatch.setattr(nodes, "list_nodes", look)
     async with trio.open_nursery() as nursery:
         node = SimpleNamespace(
@@ -226,7 +72,7 @@ async def test_a_node_sends_heartbeats_and_looks_at_the_other_nodes_while_it_rea
                 break
             await trio.testing.wait_all_tasks_blocked()
             beats, seen = await count_beats(), looks
-            mock_clock.jump(housekeeping.BEAT_S)
+            mock_clock.jump(BEAT_S * (1 + JITTER))
             deadline = time.monotonic() + GENEROUS_S  # Trio's clock stands still.
             while await count_beats() == beats or looks == seen:
                 assert time.monotonic() < deadline
@@ -284,10 +130,10 @@ def test_giving_memory_back_does_no_harm() -> None:
 
 
 @pytest.mark.parametrize("deed", ["retire", "revoke"])
-async def test_the_audit_finds_the_sessions_whose_token_is_no_proof_although_no_message_came(
+async def test_sessions_whose_token_is_no_proof_are_closed_although_no_message_came(
     store: Store, redis_url: str, deed: str
 ) -> None:
-    """`inner_gateway` reads no inbox, so only the audit can close the session."""
+    """`inner_gateway` reads no inbox, so only the check of the tokens can close the session."""
     async with inner_gateway(store, redis_url) as gateway:
         key, keys_of = bytes(range(20)), ChargePointKeys("t", "proven")
         await charge_points.put(store, "t", "proven", Settings())
@@ -299,15 +145,35 @@ async def test_the_audit_finds_the_sessions_whose_token_is_no_proof_although_no_
         ):
             await bare.call("Heartbeat", {})
             await proven.call("Heartbeat", {})
-            await housekeeping.audit(gateway.node, gateway.hub)
+            await housekeeping.check_tokens(gateway.node, gateway.hub)
             token_id = gateway.url.rpartition("/")[2][:8]
             if deed == "retire":
                 await tokens.set_retired(store, "t", token_id, retired=True)
             else:
                 await tokens.revoke(store, "t", token_id)
-            await housekeeping.audit(gateway.node, gateway.hub)
+            await housekeeping.check_tokens(gateway.node, gateway.hub)
             assert await bare.wait_closed() == (1008, "peer")
             if deed == "retire":
                 assert await proven.exchange("Heartbeat", {})
             else:
                 assert await proven.wait_closed() == (1008, "peer")
+
+
+async def test_no_session_is_closed_after_an_operator_puts_the_tenant_of_a_wiped_store_back(
+    store: Store, redis_url: str
+) -> None:
+    """The tenant is younger than the session then, so nobody has revoked the token of the session."""
+    async with (
+        inner_gateway(store, redis_url) as gateway,
+        charge_point(f"{gateway.url}/cp") as cp,
+    ):
+        await cp.call("Heartbeat", {})
+        await store.execute("FLUSHALL")
+        await housekeeping.check_tokens(gateway.node, gateway.hub)
+        await tenants.put(store, "t", name="t", auto_register=True)
+        # Two steps within one millisecond have no order.
+        later_ms = store.server_time_ms() + 1
+        await store.execute("HSET", keys.tokens("t"), "created_ms", later_ms)
+        await housekeeping.check_tokens(gateway.node, gateway.hub)
+        await cp.call("Heartbeat", {})
+        assert cp.closed is None

@@ -9,9 +9,9 @@ import trio
 import trio.testing
 
 from gateway.admission.takeover import PREDECESSOR_S, Takeovers
-from gateway.housekeeping import Liveness
 from gateway.hub import Hub
 from gateway.inbox import deliver, read
+from gateway.liveness import Liveness
 from gateway.node import Node
 from gateway.session.session import Session
 from gateway.websocket.close_codes import Close
@@ -43,6 +43,7 @@ class Gateway:
     """
 
     incarnation = "a"
+    store = None
 
     def __init__(self) -> None:
         self.hub, self.done = Hub(), list[object]()
@@ -87,6 +88,7 @@ class Held:
             address="", tls=None, since_ms=1, node="a", token_id=keys.id, security_profile=profile
         )
         self.ended = trio.Event()
+        self.is_closing = False
 
     def wake(self) -> None:
         self.node.done.append(self.lease.holder)
@@ -131,16 +133,25 @@ def test_a_message_for_a_session_that_has_ended_has_no_effect(kind: Callable[[st
     assert Gateway().deliver(kind(ChargePointKeys("t", "gone").member)) == []
 
 
-async def test_a_session_that_is_evicted_is_closed_and_its_end_is_reported() -> None:
+async def test_a_session_that_is_evicted_is_closed_and_counted_and_its_end_is_reported() -> None:
     gateway = Gateway()
     gateway.deliver(Evict("a/1", "b"))
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(gateway.work)
             await trio.testing.wait_all_tasks_blocked()
-            assert gateway.done == ["evict", ("a/1", Close.SUPERSEDED)]
+            assert gateway.done == ["evict", "count_takeover", ("a/1", Close.SUPERSEDED)]
             gateway.ours.ended.set()
-    assert gateway.done[2:] == [("b", Evicted("a/1"))]
+    assert gateway.done[3:] == [("b", Evicted("a/1"))]
+
+
+async def test_the_takeover_of_a_session_that_is_closing_anyway_is_not_counted() -> None:
+    gateway = Gateway()
+    gateway.ours.is_closing = True
+    gateway.ours.ended.set()
+    gateway.deliver(Evict("a/1", "b"))
+    await gateway.work()
+    assert "count_takeover" not in gateway.done
 
 
 async def test_the_end_of_a_session_is_reported_at_once_if_the_session_has_already_ended() -> None:

@@ -72,7 +72,7 @@ async def test_a_transaction_slot_of_an_id_tag_can_be_prolonged_but_not_after_it
     key = keys.holds("demo", "tag")
     assert await hold(store, "a", maximum=1, after_ms=1_000)
     until_ms = store.server_time_ms() + holds.LASTS_MS
-    assert await holds.prolong(store, CP, [(TAG, "a"), (TAG, "released")]) == 1
+    assert await holds.prolong(store, [(CP, TAG, "a"), (CP, TAG, "released")]) == 1
     assert await store.execute("ZSCORE", key, "CP.1/a") >= until_ms - 1_000
     assert await store.execute("ZSCORE", key, "CP.1/released") is None
     assert await store.execute("PTTL", key) > holds.LASTS_MS - 100_000
@@ -82,7 +82,7 @@ async def test_prolonging_a_transaction_slot_of_an_id_tag_never_shortens_it(stor
     key = keys.holds("demo", "tag")
     assert await hold(store, "a", after_ms=2 * holds.LASTS_MS)
     until_ms = await store.execute("ZSCORE", key, "CP.1/a")
-    assert await holds.prolong(store, CP, [(TAG, "a")]) == 1
+    assert await holds.prolong(store, [(CP, TAG, "a")]) == 1
     assert await store.execute("ZSCORE", key, "CP.1/a") == until_ms
 
 

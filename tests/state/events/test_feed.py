@@ -191,6 +191,32 @@ async def reads(store: Store) -> int:
     return int(line.split(b"calls=")[1].split(b",")[0])
 
 
+async def test_a_tenant_without_events_is_polled_less_often_until_its_next_event(
+    store: Store, polling: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    sleep = trio.sleep
+
+    async def note(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(feed_module, "_BUSY", 0)
+    [one] = some_charge_points(TENANT, 1)
+    feed = Feed(store, polling)
+    with trio.fail_after(60):
+        async with feed.subscribe(TENANT) as subscription:
+            with monkeypatch.context() as patch:
+                patch.setattr(feed_module.trio, "sleep", note)
+                while len(pauses) < 6:
+                    await trio.lowlevel.checkpoint()
+                await emit(store, one, 1)
+                assert await take(subscription, 1) == {one.id: [1]}
+                rise = pauses.index(0.25, 2)
+                assert pauses[1:5] == [0.25, 0.5, 1.0, 1.0]
+                assert set(pauses[5:rise]) <= {1.0}
+
+
 async def test_the_feed_continues_after_the_store_was_killed(
     store: Store, feed: Feed, valkey: ValkeyServer
 ) -> None:

@@ -26,6 +26,7 @@ OPERATIONS = st.lists(
         *[st.tuples(st.just("claim"), POINT, st.sampled_from(NODES))] * 3,
         st.tuples(st.just("claim_again"), SESSION),
         st.tuples(st.just("release"), SESSION),
+        *[st.tuples(st.just("count"), SESSION)] * 3,
         st.tuples(st.just("audit"), SESSION),
         *[st.tuples(st.just("readopt"), SESSION)] * 2,
         st.tuples(st.just("reap"), st.sampled_from(NODES)),
@@ -74,16 +75,22 @@ class Model:
     async def _claim(self, keys: ChargePointKeys, holder: str) -> None:
         known = self.stored[keys.id]
         got = await claim(self.store, holder, keys)
-        if known.holder and known.takeovers == 5:
+        if known.holder and known.takeovers >= 5:
             assert isinstance(got, Flapping)
             return
         assert isinstance(got, Claimed)
         assert got.previous_holder == (known.holder or None)
-        known.takeovers += bool(known.holder)
         known.epoch, known.holder, known.reaped = known.epoch + 1, holder, ""
         known.claimed_ms = got.lease.claimed_ms
         assert got.lease.epoch == known.epoch
         self.sessions.append(got.lease)
+
+    async def count(self, session: int) -> None:
+        if lease := self._session(session):
+            known = self.stored[lease.keys.id]
+            counts = known.holder not in {"", lease.holder}
+            assert await leases.count_takeover(self.store, lease.keys, lease.holder) == counts
+            known.takeovers += counts
 
     async def release(self, session: int) -> None:
         if lease := self._session(session):
@@ -97,7 +104,7 @@ class Model:
 
     async def audit(self, session: int) -> None:
         if lease := self._session(session):
-            assert await leases.audit(self.store, [(lease, 1)]) == [self._fence(lease)]
+            assert await leases.audit(self.store, [lease]) == [self._fence(lease)]
 
     async def readopt(self, session: int) -> None:
         if lease := self._session(session):

@@ -103,17 +103,6 @@ async def test_a_node_whose_kind_is_not_known_gets_broadcast_messages(store: Sto
     assert len(await inbox.read(store, "a", "0", 1)) == 1
 
 
-async def test_only_one_node_reaps_a_dead_node_until_its_right_to_do_so_expires(store: Store) -> None:
-    assert await nodes.claim_reaping(store, "dead", "a")
-    assert await nodes.claim_reaping(store, "dead", "a")
-    assert not await nodes.claim_reaping(store, "dead", "b")
-    assert await nodes.claim_reaping(store, "another", "b")
-    assert 0 < await store.execute("PTTL", keys.reaping("dead")) <= nodes.REAPING_MS
-    await store.execute("PEXPIRE", keys.reaping("dead"), 0)
-    assert await nodes.claim_reaping(store, "dead", "b")
-    assert not await nodes.claim_reaping(store, "dead", "a")
-
-
 async def test_a_heartbeat_does_not_wait_for_commands_on_the_other_connections_of_its_process(
     redis_url: str,
 ) -> None:
@@ -139,18 +128,31 @@ async def _are_blocked(store: Store, count: int) -> bool:
     return f"blocked_clients:{count}\r".encode() in info
 
 
-async def test_a_dead_node_is_removed_when_its_record_has_expired_and_no_lease_of_it_is_left(
+async def test_a_dead_node_is_forgotten_when_its_record_has_expired_and_no_lease_of_it_is_left(
     store: Store,
 ) -> None:
     await nodes.beat(store, "a", GATEWAY)
     lease = (await claimed(store, "a/1")).lease
     assert await leases.reap(store, "a") == 1
-    assert await leases.reap(store, "a") == 0
-    assert len(await nodes.list_nodes(store)) == 1
+    assert not await nodes.forget_silent(store, "a")
     # The node was only paused. The node takes its lease back, and dies before its next heartbeat.
-    assert await leases.audit(store, [(lease, 1)]) == ["ok"]
+    assert await leases.audit(store, [lease]) == ["ok"]
     await store.execute("UNLINK", keys.node("a"))
-    assert await leases.reap(store, "a") == 1
+    assert not await nodes.forget_silent(store, "a")
     assert len(await nodes.list_nodes(store)) == 1
-    assert await leases.reap(store, "a") == 0
+    assert await leases.reap(store, "a") == 1
+    assert await nodes.forget_silent(store, "a")
     assert await nodes.list_nodes(store) == []
+
+
+async def test_a_node_learns_from_its_heartbeat_whether_the_memory_of_the_store_is_full(
+    private_valkey: ValkeyServer,
+) -> None:
+    async with open_store(StoreConfig(url=private_valkey.url)) as store:
+        assert not await nodes.beat(store, "a", GATEWAY)
+        await store.execute("CONFIG", "SET", "maxmemory", 1)
+        assert await nodes.beat(store, "a", GATEWAY)
+        await store.execute("CONFIG", "SET", "maxmemory", 0)
+        assert not await nodes.beat(store, "a", GATEWAY)
+        [found] = await nodes.list_nodes(store)
+        assert found.counter == 3

@@ -14,7 +14,6 @@ from state.keys import ChargePointKeys
 from state.nodes.leases import Lease
 from state.store import Store
 from state.transactions import (
-    Hold,
     Limit,
     Orphaned,
     Present,
@@ -363,5 +362,5 @@ async def test_a_prolonging_of_slots_does_not_restore_the_slot_of_an_ended_trans
     lease = await claimed(store)
     began = await begin(store, lease)
     await end(store, began.id)
-    assert await holds.prolong(store, KEYS, [Hold("Tag", a_start().fingerprint)]) == 0
+    assert await holds.prolong(store, [(KEYS, "Tag", a_start().fingerprint)]) == 0
     assert await is_slot_free(store)

@@ -1,0 +1,160 @@
+"""What a node checks for its own sessions, partition by partition.
+
+A session that sends nothing costs no command of its own. The store has sets that name the charge points of a
+partition, and the node compares these sets with its sessions.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import structlog
+import trio
+
+from gateway.hub import Hub
+from gateway.node import Node
+from gateway.session.link import Link
+from state import transactions
+from state.commands import waiting
+from state.keys import PARTITIONS, ChargePointKeys, split
+from state.nodes import held, leases
+
+log = structlog.get_logger()
+
+AUDIT_S = 10.0
+EMPTY_S = 60.0
+"""Time between two looks at a partition in which this node has no session."""
+PENDING_S = 5.0
+SEEN_S = 300.0
+HOLDS_S = 1200.0
+"""Time between two prolongations of a hold, which lasts 3 hours."""
+AUDITED_AT_ONCE = 100
+AUDIT_PAUSE_S = 0.05
+"""Pause after each AUDITED_AT_ONCE leases of a full audit, so that the store has time for other work."""
+
+
+class Upkeep:
+    def __init__(self, node: Node, hub: Hub) -> None:
+        self._node = node
+        self._hub = hub
+        self._identity = node.store.identity
+        self._looked_at = [0.0] * PARTITIONS
+        self._ghosts: dict[int, set[str]] = {}
+        """Charge points that the store lists for this node, but that had no session at the last look."""
+        self._ranks: dict[int, int] = {}
+        """Rank of the command at which the next look at a partition begins, if it is not the first."""
+
+    # --- Leases ------------------------------------------------------------------------------------
+
+    async def compare(self, partitions: Sequence[int]) -> None:
+        """Find the sessions that have lost their lease, and the leases that have no session."""
+        now = trio.current_time()
+        before = {
+            partition: [session.link for session in self._hub.of_partition(partition)]
+            for partition in partitions
+        }
+        due = [
+            partition
+            for partition in partitions
+            if before[partition] or partition in self._ghosts or now - self._looked_at[partition] >= EMPTY_S
+        ]
+        doubtful: list[Link] = []
+        ghosts: list[str] = []
+        found = await held.list_members(self._node.store, self._node.incarnation, due)
+        for partition, members in zip(due, found, strict=True):
+            self._looked_at[partition] = now
+            present = {session.link.lease.keys.member for session in self._hub.of_partition(partition)}
+            sessions = Counter(link.lease.keys.member for link in before[partition])
+            # Two sessions of a charge point cannot both hold the lease.
+            doubtful += [
+                link
+                for link in before[partition]
+                if link.lease.keys.member not in members or sessions[link.lease.keys.member] > 1
+            ]
+            ghosts += self._find_ghosts(partition, members - present - sessions.keys())
+            for link in before[partition]:
+                if link.lease.unpointed:
+                    self._node.background(link.set_pointers)
+        await self._audit(doubtful)
+        await self._release_ghosts(ghosts)
+
+    def _find_ghosts(self, partition: int, without_session: set[str]) -> set[str]:
+        """Return the charge points that had no session at two looks in a row.
+
+        At a single look, a session may be about to begin or to end.
+        """
+        again = without_session & self._ghosts.pop(partition, set())
+        if without_session - again:
+            self._ghosts[partition] = without_session - again
+        return again
+
+    async def _release_ghosts(self, ghosts: Sequence[str]) -> None:
+        node, released = self._node, 0
+        charge_points = [ChargePointKeys(*split(member)) for member in ghosts]
+        holders = await held.read_holders(node.store, charge_points)
+        for keys, holder in zip(charge_points, holders, strict=True):
+            if holder not in node.attended:
+                ours = holder if holder.startswith(f"{node.incarnation}/") else f"{node.incarnation}/0"
+                released += await leases.release_if_holder(node.store, keys, ours, "connection lost")
+        if released:
+            log.warning("leases.ghosts_released", charge_points=released)
+
+    async def _audit(self, links: Sequence[Link]) -> None:
+        links = [link for link in links if not link.ended.is_set()]
+        fences = await leases.audit(self._node.store, [link.lease for link in links])
+        for link, fence in zip(links, fences, strict=True):
+            if fence != "ok":
+                self._node.background(link.apply_fence, fence)
+
+    async def follow_store(self) -> None:
+        """Check every lease exactly, after the store was restarted or another server took its place.
+
+        The store may have lost its last writes, and then the sets are as old as the leases.
+        """
+        identity = self._node.store.identity
+        if identity == self._identity:
+            return
+        links = [session.link for session in self._hub]
+        for first in range(0, len(links), AUDITED_AT_ONCE):
+            await self._audit(links[first : first + AUDITED_AT_ONCE])
+            await trio.sleep(AUDIT_PAUSE_S)
+        self._identity = identity
+        log.info("leases.audited", sessions=len(links))
+
+    # --- Commands, times and holds -------------------------------------------------------------------
+
+    async def wake_pending(self, partitions: Sequence[int]) -> None:
+        """Wake each session that has pending commands. The message about a command may have been lost."""
+        places = [
+            (partition, self._ranks.pop(partition, 0))
+            for partition in partitions
+            if self._hub.of_partition(partition)
+        ]
+        pages = await waiting.list_waiting(self._node.store, places)
+        for (partition, rank), members in zip(places, pages, strict=True):
+            if len(members) == waiting.PAGE:
+                self._ranks[partition] = rank + waiting.PAGE
+            for member in dict.fromkeys(members):
+                if (session := self._hub.find(member)) is not None:
+                    session.calls.wake()
+
+    async def store_seen(self, partitions: Sequence[int]) -> None:
+        """Store when the charge points were last heard that were heard since the last turn."""
+        node = self._node
+        for partition in partitions:
+            links = [session.link for session in self._hub.of_partition(partition)]
+            heard = {link: seen_s for link in links if (seen_s := link.unstored_seen_s()) is not None}
+            times = {link: link.heard_at for link in heard}
+            if heard:
+                seen = {link.lease.keys.member: seen_s for link, seen_s in heard.items()}
+                await held.store_seen(node.store, partition, node.incarnation, seen)
+            for link, heard_at in times.items():
+                link.heard_stored = heard_at
+
+    async def prolong_holds(self, partitions: Sequence[int]) -> None:
+        """Prolong the time for which open transactions occupy a slot of their id tag.
+
+        This includes transactions that an earlier session began.
+        """
+        for partition in partitions:
+            links = [session.link for session in self._hub.of_partition(partition)]
+            await transactions.prolong_holds(self._node.store, [link.lease for link in links])

@@ -1,0 +1,71 @@
+"""Periodic work goes on after errors, and visits every partition in each period."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+import trio
+from structlog.testing import capture_logs
+
+from gateway.timers import JITTER, every, visit
+from state.errors import StoreUnavailable
+from state.keys import PARTITIONS
+
+pytestmark = pytest.mark.usefixtures("autojump_clock")
+
+
+async def test_work_is_repeated_after_an_error_and_the_error_is_logged() -> None:
+    calls: list[float] = []
+
+    async def fail_first(name: str) -> None:
+        assert name == "argument"
+        calls.append(trio.current_time())
+        if len(calls) == 1:
+            raise StoreUnavailable("away")
+        if len(calls) == 2:
+            raise KeyError("defect")
+        await trio.lowlevel.checkpoint()
+
+    began = trio.current_time()
+    with capture_logs() as logs, trio.move_on_after(100):
+        await every(10, "work", fail_first, "argument")
+    events = [entry["event"] for entry in logs]
+    assert events == ["housekeeping.turn_abandoned", "housekeeping.turn_failed"]
+    pauses = [after - before for before, after in pairwise(calls)]
+    assert calls[0] - began <= 10
+    assert all(10 * (1 - JITTER) <= pause <= 10 * (1 + JITTER) for pause in pauses)
+    assert len(set(pauses)) > 1  # The pauses differ, so nodes that start together drift apart.
+
+
+async def test_every_partition_is_visited_once_in_each_period_a_few_at_a_time() -> None:
+    for period_s in (1, 5, 10, 300):
+        visits: list[int] = []
+
+        async def note(partitions: Sequence[int]) -> None:
+            visits.extend(partitions)  # noqa: B023  Called only in this round of the loop.
+            await trio.lowlevel.checkpoint()
+
+        with trio.move_on_after(period_s * 1.2):
+            await visit(period_s, "visit", note)
+        assert sorted(visits[:PARTITIONS]) == list(range(PARTITIONS))
+        assert len(visits) <= PARTITIONS * 1.4 + 1
+        with trio.move_on_after(period_s * 0.5):
+            visits.clear()
+            await visit(period_s, "visit", note)
+        assert len(visits) <= PARTITIONS * 0.65 or period_s == 1
+
+
+async def test_a_partition_whose_visit_failed_is_visited_again_in_the_next_turn() -> None:
+    turns: list[tuple[int, ...]] = []
+
+    async def fail_twice(partitions: Sequence[int]) -> None:
+        turns.append(tuple(partitions))
+        if len(turns) <= 2:
+            raise StoreUnavailable("away")
+        await trio.lowlevel.checkpoint()
+
+    with trio.move_on_after(5):
+        await visit(10, "visit", fail_twice)
+    assert turns[1][: len(turns[0])] == turns[0]
+    assert turns[2][: len(turns[1])] == turns[1]
+    assert not set(turns[2]) & set(turns[3])
