@@ -8,10 +8,22 @@ server's time bounds the offset, so one reply shows that the server's clock was 
 import math
 from collections import deque
 from time import monotonic
+from typing import NamedTuple
 
 STEP_MS = 500.0
 """A smaller correction is drift or a slow reply. A greater one means that somebody set the server's clock."""
 _STEPS_KEPT = 64
+
+
+class _Step(NamedTuple):
+    """The server's clock was set between two of our monotonic times (ms), from the offset `before_ms`."""
+
+    earliest: float
+    latest: float
+    before_ms: float
+
+
+_BEGINNING = _Step(-math.inf, -math.inf, 0.0)
 
 
 class ServerClock:
@@ -19,11 +31,9 @@ class ServerClock:
 
     def __init__(self) -> None:
         self.offset_ms = 0.0
-        self.steps = 0
-        """How often the server's clock was set, as far as we know."""
-        self._known = False
-        self._steps: deque[tuple[float, float]] = deque(maxlen=_STEPS_KEPT)
-        """For each step our monotonic time in ms at which we learnt of it, and the offset before it."""
+        self._confirmed_at: float | None = None
+        """Our monotonic time in ms at which the last reply showed the present offset."""
+        self._steps: deque[_Step] = deque(maxlen=_STEPS_KEPT)
 
     def now_ms(self) -> int:
         return int(monotonic() * 1000 + self.offset_ms)
@@ -35,18 +45,22 @@ class ServerClock:
         offset stays, because a slow reply knows less than a fast one did.
         """
         least, most = server_ms - answered * 1000, server_ms - asked * 1000 + 1
-        if not self._known:
-            self._known, self.offset_ms = True, (least + most) / 2
+        confirmed_at, self._confirmed_at = self._confirmed_at, asked * 1000
+        if confirmed_at is None:
+            self.offset_ms = (least + most) / 2
             return
         offset = min(max(self.offset_ms, least), most)
         if abs(offset - self.offset_ms) >= STEP_MS:
-            self.steps += 1
-            self._steps.append((answered * 1000, self.offset_ms))
+            self._steps.append(_Step(confirmed_at, answered * 1000, self.offset_ms))
         self.offset_ms = offset
 
     def learn_now(self, server_ms: float, asked: float) -> None:
         """Learn from a reply that has just come."""
         self.learn(server_ms, asked, monotonic())
+
+    def seconds_since_step(self) -> float:
+        """Return how long ago we learnt that the server's clock was set. Infinity means never."""
+        return monotonic() - self._steps[-1].latest / 1000 if self._steps else math.inf
 
     def stepped_since_ms(self, server_ms: float) -> float:
         """Return by how much the server's clock was set since it showed `server_ms`.
@@ -55,12 +69,12 @@ class ServerClock:
         """
         offset, until = self.offset_ms, monotonic() * 1000
         nearest, then = math.inf, offset
-        for since, before in (*reversed(self._steps), (-math.inf, offset)):
+        for step in (*reversed(self._steps), _BEGINNING):
             at = server_ms - offset
-            away = max(since - at, at - until, 0.0)
+            away = max(step.earliest - at, at - until, 0.0)
             if away < nearest:
                 nearest, then = away, offset
-            offset, until = before, since
+            offset, until = step.before_ms, step.latest
         return self.offset_ms - then
 
     def left_ms(self, now_ms: float, set_ms: float, deadline_ms: float) -> float:

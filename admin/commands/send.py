@@ -25,7 +25,7 @@ from state.commands.record import PAYLOAD_BYTES_MAX
 from state.commands.table import WAITING
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
-from state.nodes import inbox, leases, nodes
+from state.nodes import inbox, leases
 from state.store import Store
 
 REREAD_S = 1.0
@@ -41,7 +41,6 @@ A further request gets 202 without waiting.
 """
 RESUBMIT_S = 0.25
 """Pause, in seconds, before a submission whose reply was lost is repeated."""
-_END_AGAIN_S = 0.01
 _NO_ANSWER = (504, "deadline-passed", "The deadline passed without an answer; a late one shows under `id`.")
 _CONNECTION_ENDED = (
     "The connection of the charge point ended before it answered, so the charge point may have acted on the "
@@ -139,7 +138,7 @@ async def send(
         id_=id_,
         sealed=sealed,
     )
-    until = trio.current_time() + wait_s
+    begun = trio.current_time()
     async with secrets.new_password(services, record, request, id_) as password:
         submitted = await _submit(submit, min(wait_s, timeout_s), repeated=idempotency_key is not None)
         password.settle(submitted)
@@ -152,10 +151,14 @@ async def send(
         )
     if services.inbox.waiting >= WAITING_MAX:
         wait_s = 0.0
-    to_the_end = submitted.fresh and wait_s >= timeout_s
-    wait_s = min(wait_s, max(0.0, until - trio.current_time()))
-    command = await _follow(services, submitted.command, wait_s, wait_for, to_the_end=to_the_end)
-    if store.server_time_ms() >= command.deadline_ms:
+    # The deadline is kept on our monotonic clock, because the store's clock may be set. It is not before the
+    # deadline of the session, which counts from an earlier moment.
+    deadline = trio.current_time() + submitted.left_ms / 1000
+    until = begun + wait_s
+    if submitted.fresh and wait_s >= timeout_s:
+        until = max(until, deadline)
+    command = await _follow(services, submitted.command, until, deadline, wait_for)
+    if trio.current_time() >= deadline:
         command = await _end_overdue(store, command)
     return Sent(command, answer_of(command, warnings), is_over=_is_over(command, wait_for))
 
@@ -223,15 +226,13 @@ def _encode(request: Message) -> bytes:
 
 
 async def _follow(
-    services: Services, command: Command, wait_s: float, wait_for: WaitFor, *, to_the_end: bool
+    services: Services, command: Command, until: float, deadline: float, wait_for: WaitFor
 ) -> Command:
-    """Wait until the command is over or `wait_s` seconds have passed. Raises Problem (503).
+    """Wait until the command is over, but not after `until`. Raises Problem (503).
 
-    With `to_the_end`, the wait lasts until the deadline by the clock of the store, not by the clock of this
-    process.
+    A command that has no end yet at its `deadline` is not waited for any longer.
     """
     store, pause_s = services.store, REREAD_S
-    until = trio.current_time() + wait_s
     with services.inbox.listen_for(command.id) as wake:
         while True:
             now, away = trio.current_time(), False
@@ -243,10 +244,7 @@ async def _follow(
                 away = True
             if _is_over(command, wait_for):
                 return command
-            left_s = until - now
-            if command.status in WAITING:
-                deadline_s = (command.deadline_ms - store.server_time_ms()) / 1000
-                left_s = deadline_s if to_the_end else min(left_s, deadline_s)
+            left_s = (min(until, deadline) if command.status in WAITING else until) - now
             if left_s <= 0:
                 if away:
                     raise store_away(id=command.id)
@@ -274,8 +272,6 @@ async def _end_overdue(store: Store, command: Command) -> Command:
         if found is None:
             raise not_found("command")
         command = found
-        if command.status in WAITING:  # By the store's own clock, some milliseconds are left.
-            await trio.sleep(_END_AGAIN_S)
     return command
 
 
@@ -297,12 +293,12 @@ async def _wake_again(store: Store, command: Command) -> None:
     keys = ChargePointKeys(command.tenant, command.charge_point)
     held = await leases.get_holding(store, command.tenant, command.charge_point)
     node = None if held is None or not held.online else held.node
-    if node is None:
+    if node is not None and await commands.is_next(store, keys, command.id):
+        has_left = not await inbox.wake(store, node, inbox.CommandQueued(keys.member))
+    else:
+        has_left = node is None
+    if has_left:
         await commands.settle(store, keys, command.id, status="offline")
-    elif await commands.is_next(store, keys, command.id):
-        woken = await inbox.send(store, node, inbox.CommandQueued(keys.member))
-        if not woken and not await nodes.is_known(store, node):
-            await commands.settle(store, keys, command.id, status="offline")
 
 
 def _failure(answer: CommandAnswer) -> Problem:

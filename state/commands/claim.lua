@@ -1,11 +1,13 @@
 -- Give a queued command to a session, which may then send it.
 -- KEYS lease held events command pending overdue | ARGV epoch holder member id nonce moves
--- -> {'go', action, payload, left_ms, sealed} | {'late'} | {'taken', status} | {'gone'} | {'newer'} | {'lost'}
--- A second claim with the same nonce gets 'go' again, so a claim whose reply was lost can safely be repeated.
+-- -> {'go', now_ms, set_ms, deadline_ms, action, payload, sealed} | {'late', now_ms, set_ms, deadline_ms}
+-- | {'taken', status} | {'gone'} | {'newer'} | {'lost'}
+-- The deadline was set at `set_ms`. A second claim with the same nonce gets 'go' again, so a claim whose reply was
+-- lost can safely be repeated.
 local word = fence(lease, held, events, epoch, holder, member)
 if word ~= 'ok' then return {word} end
-local of, before, claimed_by, deadline_ms, action, payload, sealed = unpack(redis.call('HMGET', command,
-  'of', 'status', 'nonce', 'deadline_ms', 'action', 'payload', 'sealed'))
+local of, before, claimed_by, deadline_ms, action, payload, sealed, created_ms, anchored_ms = unpack(redis.call('HMGET',
+  command, 'of', 'status', 'nonce', 'deadline_ms', 'action', 'payload', 'sealed', 'created_ms', 'anchored_ms'))
 if of ~= member then
   redis.call('LREM', pending, 0, id)
   redis.call('ZREM', overdue, id .. ' ' .. member)
@@ -17,9 +19,10 @@ local left = deadline_ms - now
 -- A session that repeats its claim has not written the call yet, even if the sweep has recorded a timeout.
 local again = claimed_by == nonce and (before == 'sent' or before == 'timeout' and left <= 0)
 if not status and not again then return {'taken', before} end
-if left <= 0 then return {'late'} end
+local set_ms = anchored_ms or created_ms
+if left <= 0 then return {'late', now, set_ms, deadline_ms} end
 if status then
   redis.call('HSET', command, 'status', status, 'nonce', nonce, 'epoch', epoch, 'sent_ms', now)
   emit_command(events, member, id, action, status)
 end
-return {'go', action, payload, left, sealed or ''}
+return {'go', now, set_ms, deadline_ms, action, payload, sealed or ''}

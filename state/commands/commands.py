@@ -5,18 +5,19 @@ node's inbox only tells the node to read the record.
 """
 
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any, NamedTuple
 
 import msgspec
 
 from state import keys as key_names
-from state.commands import table
+from state.commands import anchors, table
 from state.commands.record import Command, Why, command_id, digest, is_id, is_of, read_command
 from state.commands.sealing import Sealed
 from state.commands.table import Status
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
-from state.nodes import inbox, nodes
+from state.nodes import inbox
 from state.nodes.leases import Lease, require
 from state.store import Store
 
@@ -45,12 +46,13 @@ The word after `=` names the function that settle.lua calls when a command with 
 class Submitted(NamedTuple):
     """The command is recorded. `fresh` means that this call recorded it.
 
-    `node` is the node that was woken, or None.
+    `node` is the node that was woken, or None. `left_ms` is the time until the deadline.
     """
 
     command: Command
     node: str | None
     fresh: bool
+    left_ms: float
 
 
 class Conflict(NamedTuple):
@@ -68,12 +70,12 @@ class Go(NamedTuple):
 
     action: str
     payload: bytes
-    left_ms: int
+    left_ms: float
     sealed: bytes = b""
 
     def __repr__(self) -> str:
         """Leave the payload out, as `Command` does."""
-        return f"<Go {self.action} {self.left_ms} ms>"
+        return f"<Go {self.action} {self.left_ms:.0f} ms>"
 
 
 class Late(msgspec.Struct, frozen=True):
@@ -122,6 +124,7 @@ async def submit(
         raise ValueError(f"a command cannot live {ttl_ms} ms; it may live 1 to {TTL_MS_MAX} ms")
     keys = ChargePointKeys(tenant, charge_point)
     id_ = id_ or new_id(tenant, charge_point, idempotency_key)
+    asked = monotonic()
     reply = await store.step(
         "commands/submit",
         (keys.command(id_), keys.pending, keys.overdue, keys.events, keys.lease),
@@ -133,22 +136,21 @@ async def submit(
     if reply[0] == b"conflict":
         return Conflict(id_)
     command = read_command(id_, reply[2])
+    store.clock.learn_now(reply[3], asked)
+    left_ms = store.clock.left_ms(reply[3], command.set_ms, command.deadline_ms)
     if reply[0] == b"known" or command.status != "queued":
-        return Submitted(command, None, fresh=reply[0] == b"fresh")
+        return Submitted(command, None, fresh=reply[0] == b"fresh", left_ms=left_ms)
     node = reply[1].decode()
     try:
-        woken = await inbox.wake(store, node, inbox.CommandQueued(keys.member))
-        if woken or await nodes.is_known(store, node):
-            # A node without an inbox may only be late with its heartbeat. Its sessions look for commands by
-            # themselves every few seconds.
-            return Submitted(command, node if woken else None, fresh=True)
+        if await inbox.wake(store, node, inbox.CommandQueued(keys.member)):
+            return Submitted(command, node, fresh=True, left_ms=left_ms)
         # The node has left. Another node may have taken over the charge point and its commands in the
         # meantime.
         await settle(store, keys, id_, status="offline")
         command = await get(store, tenant, id_) or command
     except StoreUnavailable:
         pass  # The command is recorded, so the caller must get its id.
-    return Submitted(command, None, fresh=True)
+    return Submitted(command, None, fresh=True, left_ms=left_ms)
 
 
 def new_id(tenant: str, charge_point: str, idempotency_key: str | None = None) -> str:
@@ -167,19 +169,26 @@ async def claim(store: Store, lease: Lease, id_: str, nonce: str) -> Go | Late |
     keys = lease.keys
     if not is_of(id_, keys):
         return Gone()
-    reply = await store.step(
-        "commands/claim",
-        (*lease.head_keys(), keys.command(id_), keys.pending, keys.overdue),
-        (*lease.head_args(), id_, nonce, _CLAIMING),
+    reply, asked = await anchors.ask(
+        store,
+        keys,
+        id_,
+        lambda: store.step(
+            "commands/claim",
+            (*lease.head_keys(), keys.command(id_), keys.pending, keys.overdue),
+            (*lease.head_args(), id_, nonce, _CLAIMING),
+        ),
     )
     match reply:
-        case [b"go", action, payload, left_ms, sealed]:
+        case [b"go", now_ms, set_ms, deadline_ms, action, payload, sealed]:
+            store.clock.learn_now(now_ms, asked)
+            left_ms = store.clock.left_ms(now_ms, int(set_ms), int(deadline_ms))
             return Go(action.decode(), payload, left_ms, sealed)
         case [b"taken", status]:
             return Taken(status.decode())
         case [b"gone"]:
             return Gone()
-        case [b"late"]:
+        case [b"late", *_]:
             await _expire(store, keys, id_)
             return Late()
         case [word, *_]:
@@ -230,8 +239,15 @@ async def give_back(store: Store, keys: ChargePointKeys, id_: str, nonce: str) -
     `nonce` is that of the claim. False means that the claim did not reach the store, or that the command has
     ended. A command whose deadline has passed is recorded as `expired`.
     """
-    [word] = await store.step(
-        "commands/give_back", (keys.command(id_), keys.events), (keys.member, id_, nonce, _UNWRITTEN, _LATE)
+    [word, *_], _ = await anchors.ask(
+        store,
+        keys,
+        id_,
+        lambda: store.step(
+            "commands/give_back",
+            (keys.command(id_), keys.events),
+            (keys.member, id_, nonce, _UNWRITTEN, _LATE),
+        ),
     )
     if word == b"late":
         await _expire(store, keys, id_)
@@ -239,8 +255,8 @@ async def give_back(store: Store, keys: ChargePointKeys, id_: str, nonce: str) -
 
 
 async def end_overdue(store: Store, keys: ChargePointKeys, id_: str) -> None:
-    """Record the end of a command whose deadline has passed, as the sweep does."""
-    await store.step("commands/settle", *settle_call(keys, id_, _OVERDUE, when="overdue"))
+    """Record the end of a command whose deadline has passed by the monotonic clock of the caller."""
+    await store.step("commands/settle", *settle_call(keys, id_, _OVERDUE))
 
 
 async def mark_unknown(

@@ -43,12 +43,19 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     error: msgspec.Raw | None = None
     created_ms: int
     deadline_ms: int
+    anchored_ms: int | None = None
+    """When the deadline was set anew, because the server's clock was set. None means that it never was."""
     sent_ms: int | None = None
     settled_ms: int | None = None
     why: Why | None = None
     """Why the outcome of a command is `unknown`."""
     transaction: str | None = None
     """Public id of the transaction that began because of this RemoteStartTransaction."""
+
+    @property
+    def set_ms(self) -> int:
+        """The time at which the deadline was set."""
+        return self.created_ms if self.anchored_ms is None else self.anchored_ms
 
     @property
     def unreadable(self) -> bool:

@@ -1,13 +1,13 @@
 -- Record a new command, and queue it for the session that holds the charge point.
 -- KEYS command pending overdue events lease
 -- | ARGV member id action payload body ttl_ms kept_ms limit reply_to sealed
--- -> {'fresh', node, {field, value, ...}} | {'known', '', {field, value, ...}} | {'conflict'}
+-- -> {'fresh', node, {field, value, ...}, now_ms} | {'known', '', {field, value, ...}, now_ms} | {'conflict'}
 -- The first status is 'queued', 'offline' (no session holds the lease) or 'busy' (`pending` is full). `sealed` is
 -- the encrypted payload of a command with a secret, and `payload` is then the masked one. No gateway may send a
 -- masked payload, so it is not stored under the name from which gateways without this encryption send.
 local known = redis.call('HGET', command, 'body')
 if known and known ~= body then return {'conflict'} end
-if known then return {'known', '', redis.call('HGETALL', command)} end
+if known then return {'known', '', redis.call('HGETALL', command), now_ms()} end
 local holder, node = unpack(redis.call('HMGET', lease, 'holder', 'node'))
 local status = 'queued'
 if not holder or holder == '' then
@@ -33,4 +33,4 @@ else
   redis.call('PEXPIRE', command, kept_ms)
 end
 emit_command(events, member, id, action, status)
-return {'fresh', node or '', redis.call('HGETALL', command)}
+return {'fresh', node or '', redis.call('HGETALL', command), now}

@@ -1,12 +1,13 @@
 """The sweep ends overdue commands that no session has ended in time.
 
-A queued command becomes `expired`, and a sent command becomes `timeout`.
+A queued command becomes `expired`, and a sent command becomes `timeout`. If the server's clock was set, the
+deadlines of the waiting commands are set anew before anything is ended.
 """
 
 from collections.abc import Iterable
 
 from state import keys
-from state.commands import commands, table
+from state.commands import anchors, commands, table
 from state.keys import ChargePointKeys
 from state.store import Store
 
@@ -14,6 +15,12 @@ BATCH = 16
 """Greatest number of commands of one partition that one sweep ends.
 
 The commands with the oldest deadlines come first.
+"""
+
+RENEW_S = 10.0
+"""For this time after the server's clock was set, each sweep sets deadlines anew.
+
+Another gateway may die meanwhile, and leave its partitions to this one.
 """
 
 _OVERDUE = table.text(table.OVERDUE)
@@ -26,6 +33,9 @@ async def sweep_overdue(store: Store, partitions: Iterable[int] = range(keys.PAR
     process that waits for a command is not woken, because that process itself reads the record at the
     deadline. Raises StoreUnavailable.
     """
+    partitions = list(partitions)
+    if store.clock.seconds_since_step() < RENEW_S:
+        await anchors.renew(store, partitions)
     now = store.server_time_ms()
     found = await store.pipeline(
         [

@@ -7,6 +7,12 @@ if redis.call('PEXPIRE', inbox, inbox_ms) == 0 then
   redis.call('XADD', inbox, after == '0' and '*' or after, 'm', '')
   redis.call('XTRIM', inbox, 'MAXLEN', 0)
   redis.call('PEXPIRE', inbox, inbox_ms)
+else
+  -- A message may have opened the inbox again after the server's clock was set back.
+  local newest = redis.call('XREVRANGE', inbox, '+', '-', 'COUNT', 1)[1]
+  if newest and tonumber(string.match(newest[1], '%d+')) < tonumber(string.match(after, '%d+')) then
+    redis.call('XSETID', inbox, after)
+  end
 end
 redis.call('SET', node, record, 'PX', node_ms)
 return {'beaten'}

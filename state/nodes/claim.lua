@@ -1,13 +1,14 @@
 -- Give a charge point's lease to a new session: the newest authenticated connection wins.
 -- KEYS lease held events record charge_points pending previous_held
--- | ARGV not_after_ms holder member id previous_node connection registration takeovers_allowed window_ms
+-- | ARGV not_after_ms lasts_ms holder member id previous_node connection registration takeovers_allowed window_ms
 -- -> {'claimed', epoch, claimed_ms, previous_holder, previous_lost, {pending, ...}, {field, value, ...}}
--- | {'again', node} | {'late'} | {'flapping', wait_ms} | {'unknown'}
+-- | {'again', node} | {'late', now_ms} | {'flapping', wait_ms} | {'unknown'}
 -- `registration` is the policy under which an unknown charge point is registered. If `registration` is empty,
 -- an unknown charge point is not registered. `previous_held` is the set `held` of `previous_node`. 'again'
--- means that nothing was changed, because another node, which is `node`, holds the lease.
+-- means that nothing was changed, because another node, which is `node`, holds the lease. A claim is valid for
+-- `lasts_ms`. So if `not_after_ms` is further away, the session has a wrong idea of the time, and the claim is late too.
 local now, new = now_ms(), redis.call('HEXISTS', record, 'registered_ms') == 0
-if now > tonumber(not_after_ms) then return {'late'} end
+if now > tonumber(not_after_ms) or not_after_ms - now > lasts_ms + 1000 then return {'late', now} end
 if new and registration == '' then return {'unknown'} end
 local holding, node, takeovers, takeovers_since, epoch, claimed_ms, previous, reaped, lost = unpack(redis.call('HMGET', lease,
   'holder', 'node', 'takeovers', 'takeovers_since', 'epoch', 'claimed_ms', 'previous', 'reaped', 'previous_lost'))

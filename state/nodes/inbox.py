@@ -13,7 +13,7 @@ import msgspec
 
 from state import keys
 from state.errors import StoreUnavailable
-from state.nodes.nodes import list_nodes
+from state.nodes.nodes import INBOX_MS, is_known, list_nodes
 from state.redis.connection import Arg
 from state.store import Store
 
@@ -138,14 +138,23 @@ async def send(store: Store, incarnation: str, message: Message) -> bool:
 
 
 async def wake(store: Store, incarnation: str, message: Message) -> bool:
-    """Send a message, but return True if the store is not available.
+    """Send a message even if the inbox of the node has expired, and return False if the node has left.
 
-    That is safe, because nodes find changes within seconds even without a message.
+    An inbox expires if its node is late or dead, or if the server's clock was set forward. Returns True if
+    the store is not available. That is safe, because nodes find changes within seconds even without a
+    message.
     """
     try:
-        return await send(store, incarnation, message)
+        if await send(store, incarnation, message):
+            return True
+        if not await is_known(store, incarnation):
+            return False
+        await store.step(
+            "nodes/wake_late", (keys.inbox(incarnation),), (msgspec.json.encode(message), INBOX_MS, KEPT)
+        )
     except StoreUnavailable:
-        return True
+        pass
+    return True
 
 
 async def broadcast(store: Store, message: Message) -> None:

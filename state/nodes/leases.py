@@ -78,6 +78,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import batched
 from math import ceil
+from time import monotonic
 from typing import Any, Literal
 
 import msgspec
@@ -225,14 +226,18 @@ async def claim(
 ) -> Claimed | LateClaim | Flapping | UnknownChargePoint:
     """Take the lease for the session `holder`; the newest authenticated connection wins.
 
-    `not_after_ms` is server time. If `register` is true, an unknown charge point is registered under the
+    `not_after_ms` is server time. A claim that is late only because the server's clock was set is repeated.
+    If `register` is true, an unknown charge point is registered under the
     policy `registration`. After StoreUnavailable or a cancellation the outcome is unknown, so the caller must
     repeat `release_if_holder` until it returns.
     """
     own = holder.partition("/")[0]
     details = msgspec.json.encode(attachment)
-    expected = ""
+    word, expected = b"", ""
+    until = monotonic() + (not_after_ms - store.server_time_ms()) / 1000
     for _ in range(_AGAIN):
+        asked = monotonic()
+        lasts_ms = int((until - asked) * 1000)
         word, *rest = await store.step(
             "nodes/claim",
             (
@@ -240,21 +245,24 @@ async def claim(
                 keys.held(expected or own),
             ),
             (
-                *(not_after_ms, holder, keys.member, keys.id, expected, details),
-                *(registration if register else "", TAKEOVERS, FLAPPING_MS),
+                *(store.server_time_ms() + lasts_ms, lasts_ms, holder, keys.member, keys.id, expected),
+                *(details, registration if register else "", TAKEOVERS, FLAPPING_MS),
             ),
         )
         match word:
             case b"claimed":
                 return _read_claimed(keys, holder, rest)
             case b"late":
-                return LateClaim()
+                store.clock.learn_now(rest[0], asked)
+                if monotonic() >= until:
+                    return LateClaim()
+                continue
             case b"flapping":
                 return Flapping(retry_after_s=max(1, ceil(rest[0] / 1000)))
             case b"unknown":
                 return UnknownChargePoint()
         expected = rest[0].decode()
-    return Flapping(retry_after_s=1)
+    return LateClaim() if word == b"late" else Flapping(retry_after_s=1)
 
 
 async def count_takeover(store: Store, keys: ChargePointKeys, former_holder: str) -> bool:

@@ -67,8 +67,8 @@ async def test_store_commands_with_the_same_hash_tag_are_executed_in_order(store
 
 def test_partitions_are_spread_evenly_over_all_connections_to_the_store() -> None:
     store = Store(StoreConfig(url="unix:///nowhere", connections=4))
-    lanes = [store._lane_of(keys.charge_points(partition, "t")) for partition in range(keys.PARTITIONS)]
-    assert [sum(lane is each for lane in lanes) for each in store._lanes] == [64] * 4
+    lanes = [store._lanes.of(keys.charge_points(partition, "t")) for partition in range(keys.PARTITIONS)]
+    assert [sum(lane is each for lane in lanes) for each in store._lanes.all] == [64, 64, 64, 64, 0, 0]
 
 
 async def test_a_pipeline_executes_all_its_commands_even_if_one_of_them_fails(store: Store) -> None:
@@ -125,7 +125,7 @@ async def test_the_error_for_a_server_setting_that_breaks_durability_names_the_s
                     pass
             # The open store notices the wrong setting at its next check. Later it notices the corrected
             # setting.
-            await store._check(store._listing)
+            await store._check(store._lanes.listing)
             while store.available:
                 await store.wait_changed()
             private_valkey.ask(f"CONFIG SET {setting} {right}".encode())

@@ -84,7 +84,7 @@ async def test_a_request_that_is_answered_504_shows_the_end_of_its_command_and_w
 ) -> None:
     """No sweep runs here, so the request itself records the end, even if its clock is ahead."""
     async with connected(api.store, TENANT, "CP-1", is_silent, deaf=deaf):
-        api.store._clock_offset_ms += offset_ms
+        api.store.clock.offset_ms += offset_ms
         with trio.fail_after(60):
             response = await api.client.post(f"{PATH}/ClearCache?{query}")
         shown = is_problem(response, 504, "deadline-passed")["command"]
@@ -136,7 +136,7 @@ async def test_a_request_whose_command_ends_as_unknown_is_answered_504_with_the_
 async def test_a_request_that_waits_until_the_deadline_is_answered_504_and_never_202(api: Api) -> None:
     """The status 202 must not be sent just before the deadline, even if the store's clock and ours differ."""
     async with connected(api.store, TENANT, "CP-1", is_silent):
-        api.store._clock_offset_ms -= 400
+        api.store.clock.offset_ms -= 400
         with trio.fail_after(60):
             is_problem(await api.client.post(f"{PATH}/ClearCache?timeout=1"), 504, "deadline-passed")
 

@@ -265,7 +265,9 @@ async def test_a_request_with_a_used_idempotency_key_gets_the_first_command_or_a
         reply_to=ADMIN,
         idempotency_key="k/1",
     )
-    assert again == Submitted(first.command, None, fresh=False)
+    assert isinstance(again, Submitted)
+    assert again == Submitted(first.command, None, fresh=False, left_ms=again.left_ms)
+    assert 0 < again.left_ms <= again.command.deadline_ms - again.command.created_ms
     assert len(await woken(store)) == 1
     for action, payload in (("Reset", b'{"a":1,"b":3}'), ("ClearCache", b'{"a":1,"b":2}')):
         other = await commands.submit(

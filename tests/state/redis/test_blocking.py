@@ -57,7 +57,7 @@ async def test_a_blocking_connection_that_was_in_use_while_the_store_was_away_is
             nursery.start_soon(read, store)
             await until(lambda: _one_is_blocked(store))
             [before] = await find_blocked(store)
-            store._listing.end("the test ends this connection")
+            store._lanes.listing.end("the test ends this connection")
             await until(lambda: not store.available)
             await store.wait_available()
             await store.execute("XADD", "inbox", "1-1", "k", "v")  # This ends only the command.
