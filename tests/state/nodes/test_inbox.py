@@ -114,6 +114,29 @@ async def test_messages_in_an_inbox_that_began_anew_are_read_although_the_clock_
     assert [message for _, message in await inbox.read(store, "a", read, 1)] == [Evicted("a/1")]
 
 
+async def test_a_wake_up_reaches_a_node_whose_inbox_expired_and_no_node_that_has_left(store: Store) -> None:
+    await nodes.beat(store, "a", GATEWAY)
+    await store.execute("UNLINK", keys.inbox("a"))
+    assert await inbox.wake(store, "a", Evicted("a/1"))
+    assert [message for _, message in await inbox.read(store, "a", "0", 1)] == [Evicted("a/1")]
+    assert 0 < await store.execute("PTTL", keys.inbox("a")) <= 9_000
+    assert not await inbox.wake(store, "gone", Evicted("a/1"))
+    assert await store.execute("EXISTS", keys.inbox("gone")) == 0
+
+
+async def test_an_inbox_that_a_wake_up_opened_again_is_read_although_the_clock_of_the_server_went_back(
+    store: Store,
+) -> None:
+    read = f"{store.server_time_ms() + 3_600_000}-7"
+    await nodes.beat(store, "a", GATEWAY)
+    await store.execute("UNLINK", keys.inbox("a"))
+    assert await inbox.wake(store, "a", Evicted("a/1"))
+    assert await inbox.read(store, "a", read, 1) == []
+    await nodes.beat(store, "a", GATEWAY, read)
+    assert await inbox.send(store, "a", Evicted("a/2"))
+    assert [message for _, message in await inbox.read(store, "a", read, 1)] == [Evicted("a/2")]
+
+
 async def test_a_heartbeat_of_a_node_creates_the_inbox_of_the_node_again_if_the_inbox_expired(
     store: Store,
 ) -> None:

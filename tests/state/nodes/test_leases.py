@@ -51,6 +51,16 @@ async def test_a_repeated_claim_of_a_lease_changes_nothing_and_gets_the_same_ans
     assert await kinds(store) == ["registered", "connected", "connected"]
 
 
+@pytest.mark.parametrize("hours", [1, -1])
+async def test_a_claim_is_not_late_only_because_the_clock_of_the_server_was_set(
+    store: Store, hours: int
+) -> None:
+    store.clock.offset_ms -= hours * 3_600_000  # To this process it looks as if the server's clock was set.
+    await claimed(store, "a/1", not_after_ms=store.server_time_ms() + 60_000)
+    seconds, _ = await store.execute("TIME")
+    assert abs(store.server_time_ms() / 1000 - int(seconds)) < 60
+
+
 async def test_a_claim_that_arrives_after_a_newer_claim_of_the_lease_changes_nothing(store: Store) -> None:
     assert await claim(store, "a/1", not_after_ms=store.server_time_ms() - 5_000) == LateClaim()
     assert await store.execute("DBSIZE") == 1  # No key but the record about the store itself exists.
