@@ -222,6 +222,20 @@ class RetentionConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
 
 
+class PackingConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The packing of meter values of finished transactions, which one admin process does for the store."""
+
+    after_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=604_800,
+            description="Time between the receipt of a stop, or the end by an operator, and the packing. "
+            "Most late meter values come within this time. Later ones are packed too, but cost more.",
+        ),
+    ] = 300.0
+
+
 class AdminConfig(Struct, frozen=True, forbid_unknown_fields=True):
     store: StoreConfig
     security: AdminSecurity
@@ -230,4 +244,5 @@ class AdminConfig(Struct, frozen=True, forbid_unknown_fields=True):
     pki: PkiConfig = PkiConfig()
     archive: ArchiveConfig = ArchiveConfig()
     retention: RetentionConfig = RetentionConfig()
+    packing: PackingConfig = PackingConfig()
     logs: LogsConfig = LogsConfig()

@@ -19,6 +19,7 @@ from admin.pki.authority import load as load_authority
 from admin.pki.expiry import Expiry
 from admin.pki.signing import Signing
 from admin.pki.signing import run as run_signing
+from admin.retention.packing import Packing
 from admin.services import Services
 from gateway.service import collector, hangups, health, logs, metrics
 from gateway.service.attempts import Attempts
@@ -67,6 +68,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             signing = Signing(store, inbox.incarnation, authority, config.pki.charge_point_days)
             expiry = Expiry(store)
             archiving = Archiving(store, inbox.incarnation, config.archive, config.retention)
+            packing = Packing(store, inbox.incarnation, config.packing)
             services = Services(
                 store,
                 pepper,
@@ -83,7 +85,10 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             lag = metrics.LoopLag()
             nursery.start_soon(lag.watch)
             registry = metrics.new_registry(
-                lag.readings, partial(readings, store, feed, inbox, signing, expiry), archiving.readings
+                lag.readings,
+                partial(readings, store, feed, inbox, signing, expiry),
+                archiving.readings,
+                packing.readings,
             )
             probes = partial(
                 health.serve_health,
@@ -102,6 +107,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             nursery.start_soon(run_signing, signing)
             nursery.start_soon(expiry.run)
             nursery.start_soon(archiving.run)
+            nursery.start_soon(packing.run)
             begin_listening(listener)
             async with trio.open_nursery() as requests:
                 await requests.start(serve_app, app, listener, limits, stop)

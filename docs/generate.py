@@ -14,11 +14,12 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import CollectorRegistry
 
 from admin.archive.task import Archiving
-from admin.config import AdminConfig, ArchiveConfig, RetentionConfig
+from admin.config import AdminConfig, ArchiveConfig, PackingConfig, RetentionConfig
 from admin.inbox import Inbox
 from admin.pki.expiry import Expiry
 from admin.pki.signing import Signing
 from admin.process import readings
+from admin.retention.packing import Packing
 from admin.routes.event_kinds import KINDS, MEMBERS
 from gateway.admission.reasons import Reason
 from gateway.config import GatewayConfig, SecurityConfig
@@ -251,6 +252,7 @@ def metrics() -> str:
         lag.readings,
         partial(readings, store, Feed(store, nobody), inbox, Signing(store, ""), Expiry(store)),
         Archiving(store, "", ArchiveConfig(), RetentionConfig()).readings,
+        Packing(store, "", PackingConfig()).readings,
     )
     return _page(
         "Metrics",

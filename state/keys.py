@@ -29,6 +29,8 @@ ARCHIVE = "csms:archive"
 """Where the archive is, and up to which time all finished transactions are in it."""
 DISK = "csms:disk"
 """How full the disk of the embedded server is. Only the server's supervisor writes this."""
+UNQUEUED = "csms:unqueued"
+"""How far the search has come for finished transactions that older releases put into no queue."""
 REFUSALS = "csms:refusals"
 """Refused handshakes that concern no registered charge point."""
 

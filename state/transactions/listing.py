@@ -141,7 +141,7 @@ async def list_(
     """
 
     async def load(listed: Sequence[bytes]) -> list[tuple[bytes, Transaction]]:
-        named = [(member, _split(member)) for member in listed]
+        named = [(member, split_index_name(member)) for member in listed]
         wanted = [(member, name) for member, name in named if charge_point in {None, name[0]}]
         loaded = await _load(store, tenant, [name for _, name in wanted])
         return [
@@ -169,7 +169,8 @@ def moment(ms: int) -> str:
     return f"{min(max(ms, 0), 0xFFFF_FFFF_FFFF):012x}"
 
 
-def _split(member: bytes) -> tuple[str, int]:
+def split_index_name(member: bytes) -> tuple[str, int]:
+    """Return the charge point and the id of a transaction's name in the indexes."""
     _, charge_point, number = member.decode().split("/")
     return keys.decode(charge_point), int(number)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import structlog
 
-from state.keys import ChargePointKeys, decode, unarchived, unpacked
+from state.keys import PARTITIONS, ChargePointKeys, decode, unarchived, unpacked
 from state.store import Store
 from state.transactions import blocks, packed_values, unpacked_values
 from state.transactions.blocks import Message
@@ -58,6 +58,14 @@ async def pack_due(
             _log.error("packing.unreadable", transaction=public_id(charge_point, id_), error=str(error))
             await store.execute("ZADD", queue, "XX", store.server_time_ms() + _LATER_MS, queued)
     return len(due)
+
+
+async def read_oldest(store: Store) -> dict[int, int]:
+    """Return when csms received the oldest stop or end in the queue of each partition that has one."""
+    queues = await store.pipeline(
+        [("ZRANGE", unpacked(partition), 0, 0, "WITHSCORES") for partition in range(PARTITIONS)]
+    )
+    return {partition: int(first[0][1]) for partition, first in enumerate(queues) if first}
 
 
 class _Packing:

@@ -78,8 +78,8 @@ async def read_values(
         assert page.items, "a page that is not the last has messages"
 
 
-async def begin(store: Store, lease: Lease) -> int:
-    outcome = await start(store, lease, a_start(), ANSWER)
+async def begin(store: Store, lease: Lease, fact: Start = _START) -> int:
+    outcome = await start(store, lease, fact, ANSWER)
     assert isinstance(outcome, Started)
     return outcome.id
 
