@@ -46,6 +46,8 @@ async def test_a_transaction_is_stopped_on_a_full_store_with_its_data_and_its_ho
     async with full(store):
         outcome = await stop(store, lease, a_stop(id_, data=DATA), ANSWER)
         assert isinstance(outcome, Stopped)
+        assert outcome.hold is not None
+        assert await holds.release(store, lease.keys, *outcome.hold)
         assert isinstance(await stop(store, lease, a_stop(id_, data=DATA), ANSWER), StopReplayed)
     assert await holds.hold(store, lease.keys, fact.id_tag, "another", 1)
     found = await get(store, "demo", f"CP.1.{id_}")

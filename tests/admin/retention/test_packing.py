@@ -98,7 +98,7 @@ async def test_transactions_that_older_gateways_finished_are_found_after_the_upg
     async with full(store):
         with capture_logs() as logs:
             await packing.turn()
-    assert [log["event"] for log in logs] == ["packing.search_over"]
+    assert [log["event"] for log in logs if log["event"].startswith("packing.")] == ["packing.search_over"]
     assert await count_unpacked(store, *charged) == 0
     assert await count_unpacked(store, (running, open_)) == 1
     assert await unqueued.queue_some(store)
