@@ -110,15 +110,19 @@ class FileWriter:
 
 def check(path: Path, size: int, digest: str, of_records: Sequence[bytes]) -> None:
     """Compare a file with what was written. Raises ArchiveFailed or OSError."""
-    with path.open("rb") as file:
-        whole = sha256()
-        while chunk := file.read(_CHUNK):
-            whole.update(chunk)
-        found = file.tell()
-    if (found, whole.hexdigest()) != (size, digest):
-        raise ArchiveFailed(f"{path} is damaged: it has {found} bytes and not the content that was written")
+    if sha256_of(path) != (size, digest):
+        raise ArchiveFailed(f"{path} is damaged: it has not the content that was written")
     if list(_read_digests(path)) != list(of_records):
         raise ArchiveFailed(f"{path} is damaged: it does not have the {len(of_records)} records written")
+
+
+def sha256_of(path: Path) -> tuple[int, str]:
+    """Return the size and the SHA-256 of a file. Raises OSError."""
+    found = sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            found.update(chunk)
+        return file.tell(), found.hexdigest()
 
 
 def _read_digests(path: Path) -> Iterator[bytes]:

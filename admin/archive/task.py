@@ -104,19 +104,30 @@ class Archiving:
         yield Reading("csms_archived_transactions", "Transactions written to the archive.", self.archived)
         yield Reading("csms_dropped_transactions", "Transactions that left the store.", self.dropped)
 
-    async def _take_turn(self) -> None:
+    async def work_once(self) -> str | None:
+        """Take one turn, or return why not. Raises ArchiveFailed, and errors of the store."""
         if not await self._hold_duty():
-            return
+            return "another process is archiving; only one at a time does"
         if not self._store.packs:
             # Gateways of the release before would not notice that a late value makes a transaction due again.
-            if not self._waits:
-                _log.warning("archive.waiting", reason="the store has an old form; run csms store upgrade")
-            self._waits = True
-            return
+            return "the store has an old form; run csms store upgrade"
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keep_duty)
             await self.turn()
             nursery.cancel_scope.cancel()
+        return None
+
+    async def _take_turn(self) -> None:
+        if not await self._hold_duty():
+            return
+        refusal = await self.work_once()
+        if refusal is not None and not self._waits:
+            _log.warning("archive.waiting", reason=refusal)
+        self._waits = refusal is not None
+
+    async def leave_duty(self) -> None:
+        """Let another process archive at once, and not only when the time of this one is over."""
+        await hold_duty(self._store, "archive", self._incarnation, 1)
 
     async def _hold_duty(self) -> bool:
         return await hold_duty(self._store, "archive", self._incarnation, DUTY_MS)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from admin.cli import api_keys, doctor, health, pki, up
+from admin.cli import api_keys, archive, doctor, health, pki, up
 from admin.cli.failures import report_failures
 from admin.cli.processes import become
 from admin.cli.stderr import drop_when_blocked
@@ -36,6 +36,7 @@ is a process of its own, and all processes share one Redis or Valkey. `csms gate
     help_format="markdown",
 )
 app.command(api_keys.app)
+app.command(archive.app)
 app.command(doctor.doctor)
 app.command(health.health)
 app.command(pki.app)
