@@ -202,6 +202,12 @@ class DataFiles:
         return Cut(str(path), file.size - good, str(kept) if kept.name else "")
 
 
+def has_shrunk(note: Note, found: Note) -> bool:
+    """Return whether a file became shorter while the server ran, which the server itself never does."""
+    sizes = {each.name: each.size for each in note}
+    return any(each.size < sizes.get(each.name, 0) for each in found)
+
+
 _ADVICE = (
     "csms serves nothing, because transactions that it acknowledged may be lost. Restore the data directory"
     " from a backup and lose what came after the backup, or start csms up once with --accept-lost-data and"

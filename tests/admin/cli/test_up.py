@@ -195,6 +195,27 @@ def test_no_process_keeps_running_if_csms_up_is_stopped_while_it_starts(tmp_path
         started.close()
 
 
+def test_csms_up_ends_with_an_error_of_one_line_if_the_file_of_a_killed_valkey_lost_its_end(
+    tmp_path: Path,
+) -> None:
+    valkey = tmp_path / "data" / "valkey"
+    with up(tmp_path / "data") as started:
+        children = started.children()
+        [file] = (valkey / "appendonlydir").glob("*.incr.aof")
+        note = valkey / "appendonly.synced"
+        wait_until(lambda: f"size {file.stat().st_size}\n" in note.read_text(), started.errors)
+        os.truncate(file, file.stat().st_size - 100)
+        os.kill(children["valkey"], signal.SIGKILL)
+        assert started.process.wait(GENEROUS_S) == 1
+        assert all_gone(children.values())
+        said = started.errors().splitlines()[-1]
+        assert said.startswith("csms up: ")
+        assert f"{file} has " in said
+    refused = csms("up", "--ports", "0", "--data-dir", str(tmp_path / "data"))
+    assert refused.returncode == 1
+    assert "--accept-lost-data" in one_line(refused)
+
+
 def test_csms_up_ends_with_an_error_of_one_line_if_the_data_directory_is_not_writable(tmp_path: Path) -> None:
     # A read-only directory would not be enough, because root may write to it anyway.
     (tmp_path / "file").write_text("")
