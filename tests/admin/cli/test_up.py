@@ -209,7 +209,7 @@ def test_csms_up_ends_with_an_error_of_one_line_if_the_file_of_a_killed_valkey_l
         assert started.process.wait(GENEROUS_S) == 1
         assert all_gone(children.values())
         [said] = [line for line in started.errors().splitlines() if line.startswith("csms up: ")]
-        assert f"{file} has " in said
+        assert f"{file.name} has " in said
     refused = csms("up", "--ports", "0", "--data-dir", str(tmp_path / "data"))
     assert refused.returncode == 1
     assert "--accept-lost-data" in one_line(refused)
