@@ -52,7 +52,7 @@ def create(
         print(made.secret)  # noqa: T201  the purpose of the command
         sys.stderr.write(f"Made key {made.id} ({name}). It cannot be shown again.\n")
 
-    _with_store(config, "create", work)
+    with_store(config, "api-key create", work)
 
 
 @app.command(name="list")
@@ -77,7 +77,7 @@ def list_(*, json: Annotated[bool, Parameter(negative=())] = False, config: Conf
             table.add_row(key.id, key.name, ", ".join(key.tenants or ["all"]), f"{made:%Y-%m-%d %H:%M} UTC")
         Console().print(table)
 
-    _with_store(config, "list", work)
+    with_store(config, "api-key list", work)
 
 
 @app.command
@@ -88,16 +88,17 @@ def revoke(key_id: str, *, config: Config = None) -> None:
         if not await api_keys.revoke(store, key_id):
             raise CommandRefused(f"there is no key {key_id}; csms api-key list shows the ids")
 
-    _with_store(config, "revoke", work)
+    with_store(config, "api-key revoke", work)
 
 
-def _with_store(config: Path | None, command: str, work: Callable[[Store, bytes], Awaitable[None]]) -> None:
+def with_store(config: Path | None, command: str, work: Callable[[Store, bytes], Awaitable[None]]) -> None:
+    """Run `work` with the store and the pepper of an admin process."""
     from admin.config import AdminConfig  # noqa: PLC0415  as in csms.py
 
     async def run(store_config: StoreConfig, pepper: bytes) -> None:
         async with open_store(store_config) as store:
             await work(store, pepper)
 
-    with report_failures(f"csms api-key {command}"):
+    with report_failures(f"csms {command}"):
         loaded = load(AdminConfig, config, os.environ)
         trio.run(run, loaded.store, loaded.security.pepper.encode())

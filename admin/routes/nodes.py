@@ -10,15 +10,12 @@ from admin.http import AllInOne, Problem, bodies, describes, must_exist, new_blu
 from admin.http.times import Time
 from admin.nodes import SeenNode
 from admin.services import current_store, services
-from state.nodes import inbox
+from state.nodes import orders
 from state.nodes.inbox import Drain, DrainCancelled, Shed, ToGateway
 
 blueprint = new_blueprint("nodes", "Nodes")
 
 _BASE = "/v1/nodes"
-_FORMAT = 2
-"""The format of the first release whose gateways obey these orders."""
-
 _OPTIONAL = "null means that the process has not reported it, for example because its release does not."
 
 WindowS = Annotated[
@@ -163,7 +160,8 @@ async def list_nodes() -> Response:
 async def get_node(node: str) -> Response:
     """Return one gateway or admin process."""
     _require_all_tenants()
-    return bodies.answer(_answer(await _find(node)))
+    seen = {one.state.incarnation: one for one in await services().nodes.look()}
+    return bodies.answer(_answer(must_exist(seen.get(node), "node")))
 
 
 @blueprint.post(f"{_BASE}/<name:node>/drain")
@@ -210,22 +208,21 @@ async def shed_sessions(node: str) -> Response:
 
 
 async def _send(node: str, order: ToGateway) -> Response:
-    found = await _find(node)
-    record = found.state.node
-    if record is not None and record.kind != "gateway":
-        raise Problem(409, "not-a-gateway", "The node is an admin process. Only gateways have sessions.")
-    if record is not None and record.format < _FORMAT:
-        raise Problem(
-            409, "gateway-too-old", "The release of this gateway does not know the order. Send it SIGTERM."
-        )
-    if not found.alive or not await inbox.send(current_store(), node, order):
-        raise Problem(503, "gateway-away", f"{_AWAY} Try again.", headers={"Retry-After": "5"})
-    return bodies.answer(OrderAnswer(node), 202)
-
-
-async def _find(node: str) -> SeenNode:
-    seen = {one.state.incarnation: one for one in await services().nodes.look()}
-    return must_exist(seen.get(node), "node")
+    match await orders.send(current_store(), node, order):
+        case "sent":
+            return bodies.answer(OrderAnswer(node), 202)
+        case "unknown":
+            raise not_found("node")
+        case "not_a_gateway":
+            raise Problem(409, "not-a-gateway", "The node is an admin process. Only gateways have sessions.")
+        case "too_old":
+            raise Problem(
+                409,
+                "gateway-too-old",
+                "The release of this gateway does not know the order. Send it SIGTERM.",
+            )
+        case "away":
+            raise Problem(503, "gateway-away", f"{_AWAY} Try again.", headers={"Retry-After": "5"})
 
 
 def _answer(seen: SeenNode) -> NodeAnswer:

@@ -16,7 +16,10 @@ def config(tmp_path: Path, redis_url: str) -> Path:
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["up"], ["gateway"], ["admin"], ["api-key"], ["api-key", "create"], ["doctor"], ["health"]],
+    [
+        *([], ["up"], ["gateway"], ["admin"], ["api-key"], ["api-key", "create"]),
+        *(["archive"], ["doctor"], ["health"], ["nodes"]),
+    ],
 )
 def test_every_command_of_csms_has_a_help_text(command: list[str]) -> None:
     done = csms(*command, "--help")

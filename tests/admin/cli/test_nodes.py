@@ -1,0 +1,72 @@
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+
+from state.nodes import inbox, nodes
+from state.nodes.inbox import Drain, DrainCancelled, Message, Shed
+from state.nodes.nodes import NodeRecord, NodeStatus
+from state.store import Store
+from tests.support.up_process import csms, one_line
+
+RECORD = NodeRecord(
+    kind="gateway",
+    host="pod-1",
+    pid=7,
+    started_ms=1_767_225_600_000,
+    version="1.2.3",
+    format=2,
+    status=NodeStatus(sessions=12, draining=True, lag_ms=3.5),
+)
+
+
+@pytest.fixture
+def config(tmp_path: Path, redis_url: str) -> Path:
+    pepper = tmp_path / "pepper"
+    pepper.write_text("0123456789" * 4)
+    path = tmp_path / "admin.toml"
+    path.write_text(f'[store]\nurl = "{redis_url}"\n[security]\npepper_file = "{pepper}"\n')
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("drain", "n"), Drain(None)),
+        (("drain", "n", "--window-s", "20"), Drain(20)),
+        (("cancel-drain", "n"), DrainCancelled()),
+        (("shed", "n", "--percent", "33"), Shed(33, None)),
+    ],
+)
+async def test_an_order_of_the_command_line_reaches_the_gateway(
+    store: Store, config: Path, arguments: tuple[str, ...], message: Message
+) -> None:
+    await nodes.beat(store, "n", RECORD)
+    done = csms("nodes", *arguments, "--config", str(config))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert [one for _, one in await inbox.read(store, "n", "0", 1)] == [message]
+
+
+async def test_an_order_to_an_unknown_node_is_refused_in_one_line(store: Store, config: Path) -> None:
+    said = one_line(csms("nodes", "drain", "nobody", "--config", str(config)))
+    assert said == "csms nodes drain: there is no node nobody; csms nodes list shows the ids"
+    assert await nodes.list_nodes(store) == []
+
+
+async def test_the_command_line_lists_the_nodes_with_what_they_report(store: Store, config: Path) -> None:
+    await nodes.beat(store, "n", RECORD)
+    printed = dict[str, str]()
+
+    async def list_nodes(form: str, *options: str) -> None:
+        command = partial(csms, "nodes", "list", *options, "--config", str(config))
+        printed[form] = (await trio.to_thread.run_sync(command)).stdout
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(list_nodes, "json", "--json")
+        nursery.start_soon(list_nodes, "table")
+    found = json.loads(printed["json"])
+    assert found["heard"] is False
+    assert (found["node"]["incarnation"], found["node"]["node"]["status"]["sessions"]) == ("n", 12)
+    assert all(word in printed["table"] for word in ("pod-1", "gateway", "12"))
