@@ -3,7 +3,7 @@ PYTHON := .venv/bin/python
 # The tests of a file stay in one process, because they share servers. One process: make test PARALLEL=.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all check format docs bench fuzz conformance conformance-mutants debian-tools tls-scan image-base image image-check k8s-check lock clean
+.PHONY: help setup run test test-all check format docs bench chaos fuzz conformance conformance-mutants debian-tools tls-scan image-base image image-check k8s-check lock clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 24
@@ -40,6 +40,9 @@ bench: setup ## Measure what messages and connections cost; a quarter of an hour
 	@$(PYTHON) -m tests.bench.state
 	@$(PYTHON) -m tests.bench.authentication
 	@$(PYTHON) -m tests.bench.security_profiles
+
+chaos: setup ## Break everything under load and judge what is left. Options: LEGS="...", SCALE=0.1.
+	@$(PYTHON) -m tests.chaos $(LEGS) --scale $(or $(SCALE),1)
 
 fuzz: setup ## Compare the text-frame fast path with the websockets parser on 100,000 streams.
 	@$(PYTHON) -m tests.gateway.websocket.fuzz --streams 100000

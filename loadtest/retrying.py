@@ -99,6 +99,7 @@ class RetryingChargePoint:
         self._serve = serve
         self._on_answer = on_answer
         self._keeps_ids = dice.random() < 0.5  # Some charge points repeat a message with its old message id.
+        self._use_of = trio.CancelScope()
         self._queue: deque[_Queued] = deque()
         self._changed = trio.Event()
         self._over = False
@@ -125,6 +126,11 @@ class RetryingChargePoint:
                 if not self._done:
                     await trio.sleep(self._dice.uniform(*self._habits.reconnect_s))
             nursery.cancel_scope.cancel()
+
+    def drop(self) -> None:
+        """Break the present connection, if there is one, without a CLOSE. The charge point comes back."""
+        if self.connection is not None:
+            self._use_of.cancel()
 
     @property
     def _done(self) -> bool:
@@ -183,6 +189,7 @@ class RetryingChargePoint:
         self.connection = connection
         try:
             async with trio.open_nursery() as nursery:
+                self._use_of = nursery.cancel_scope
                 nursery.start_soon(self._listen, connection, nursery.cancel_scope)
                 if not await self._deliver(connection):
                     self.ends["given up by the charge point"] += 1

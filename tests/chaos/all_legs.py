@@ -14,8 +14,8 @@ for name in (
     "dead_nodes",
     "two_releases",
     "reconnects",
-    "rolling_drain",
     "surroundings",
+    "rolling_drain",
     "soak",
 ):
     import_module(f"tests.chaos.{name}")

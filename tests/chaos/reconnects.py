@@ -117,8 +117,8 @@ def reset(connection: Connection) -> None:
 @leg(
     "reconnects",
     criterion="200 charge points reconnecting five times a minute each between two nodes, half by reset, "
-    "half by a second socket beside the first, commands in flight: every command reaches it at most once and ends "
-    "in a final state, never two live sessions writing.",
+    "half by a second socket beside the first, commands in flight: every command reaches it at most once "
+    "and ends in a final state, never two live sessions writing.",
     minutes=4,
 )
 async def reconnects(bench: Bench) -> None:
@@ -143,6 +143,7 @@ async def reconnects(bench: Bench) -> None:
         async with trio.open_nursery() as nursery:
             for wanderer in fleet:
                 nursery.start_soon(wanderer.run, leave)
+            await until(lambda: all(wanderer.connections for wanderer in fleet))
             async with trio.open_nursery() as operators:
                 began = trio.current_time()
                 for number in itertools.count():

@@ -33,8 +33,7 @@ async def soak(bench: Bench) -> None:
         while trio.current_time() < began + 60 * minutes:
             churned += size * CHURN_A_MINUTE * EVERY_S / 60
             for one in bench.dice.sample(running.charge_points, int(churned)):
-                if one.connection is not None:
-                    await one.connection.aclose()
+                one.drop()
             churned -= int(churned)
             samples.append((trio.current_time() - began, sum(map(rss_kib, pids)), sum(map(open_files, pids))))
             if len(samples) % 24 == 0:

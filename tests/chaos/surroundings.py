@@ -11,7 +11,7 @@ import trio
 from tests.chaos.bench import Bench, leg
 from tests.chaos.sessions import Sessions, sessions
 from tests.chaos.workers import rss_kib
-from tests.support.charge_point_peer import Peer, charge_point, now
+from tests.support.charge_point_peer import charge_point, now
 from tests.system.central import Process
 
 READERS = 20
@@ -43,8 +43,7 @@ async def admin_stop(bench: Bench) -> None:
         async with trio.open_nursery() as nursery:
             for number in range(5):
                 url = tenant.url(gateway, f"e{number}")
-                peer = await stack.enter_async_context(charge_point(url))
-                nursery.start_soon(chatter, peer, bench.scaled(3_000, least=1_000))
+                nursery.start_soon(chatter, url, bench.scaled(3_000, least=1_000))
         await trio.sleep(1)
         began = trio.current_time()
         admin.terminate()
@@ -62,12 +61,13 @@ async def stalled_reader(port: int) -> trio.SocketStream:
     return trio.SocketStream(sock)
 
 
-async def chatter(peer: Peer, count: int) -> None:
+async def chatter(url: str, count: int) -> None:
     """Report statuses, each of which is an event."""
-    for number in range(count):
-        status = ("Available", "Preparing")[number % 2]
-        payload = {"connectorId": 1, "errorCode": "NoError", "status": status, "info": "x" * 50}
-        await peer.exchange("StatusNotification", payload | {"timestamp": now()})
+    async with charge_point(url) as peer:
+        for number in range(count):
+            status = ("Available", "Preparing")[number % 2]
+            payload = {"connectorId": 1, "errorCode": "NoError", "status": status, "info": "x" * 50}
+            await peer.exchange("StatusNotification", payload | {"timestamp": now()})
 
 
 @leg(

@@ -150,6 +150,21 @@ async def test_a_message_is_given_up_after_its_attempts_and_its_transaction_with
     assert 1 not in {line.transaction for line in lines if isinstance(line, Acknowledged)}
 
 
+async def test_a_dropped_connection_is_replaced_and_its_message_sent_again(tmp_path: Path) -> None:
+    async with moody(silent=1) as central:
+        with Journal(tmp_path / "journal") as lines, trio.fail_after(GENEROUS_S):
+            one = RetryingChargePoint("c1", connecting(central.url), lines, QUICK, random.Random(1))
+            leave = trio.Event()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(one.run, leave)
+                await until(lambda: len(central.starts) == 1)
+                one.drop()
+                await until(lambda: len(central.starts) >= 2)
+                leave.set()
+    assert central.starts[0] == central.starts[1]
+    assert one.connections == 2
+
+
 async def test_a_message_without_an_answer_is_sent_again_over_a_new_connection(tmp_path: Path) -> None:
     async with moody(silent=1) as central:
         habits = msgspec.structs.replace(QUICK, answer_s=0.1)
