@@ -84,6 +84,7 @@ ROUTES = (
 )
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_AWAY_S = 1.0
 _log = structlog.get_logger("csms.admin")
 
 _DESCRIPTION = """\
@@ -165,6 +166,10 @@ async def _check(services: Services) -> None:
     # A request that matches no route gets 404 or 405 even without an API key, because the list of routes is
     # public.
     if request.routing_exception is None:
+        # While the store is away, each command to it waits for its timeout. A request that comes within the
+        # first second still waits, because the connection may only have been replaced.
+        if request.path.startswith("/v1/") and services.store.away_s > _AWAY_S:
+            raise problems.store_away()
         await auth.authorise(services)
 
 

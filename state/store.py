@@ -261,6 +261,11 @@ class Store:
             await self.wait_changed()
         await trio.lowlevel.checkpoint()
 
+    @property
+    def away_s(self) -> float:
+        """Seconds since the store went away, or 0 if it is available or was never available."""
+        return 0.0 if self._lost_at is None else monotonic() - self._lost_at
+
     async def wait_changed(self) -> None:
         await self._changed.wait()
 

@@ -10,6 +10,7 @@ import structlog
 from quart import Quart, Response, g, request
 from werkzeug.exceptions import HTTPException
 
+from admin.services import current_store
 from state.errors import StateError, StoreFull, StoreUnavailable
 
 RETRY_AFTER_S = 2
@@ -105,11 +106,15 @@ def invalid(detail: str, *, pointer: str | None = None, parameter: str | None = 
     return Problem(422, "invalid-request", detail, errors=[InputError(detail, pointer, parameter)])
 
 
-def store_away(**members: Any) -> Problem:
+def store_away(refuses: str | None = None, **members: Any) -> Problem:
+    """Make the problem for a store that is away, or that refuses writes with the code `refuses`."""
     return Problem(
         503,
         "store-unavailable",
-        "The store does not answer, so a change may or may not have been made. Try again after Retry-After.",
+        "The store does not answer, so a change may or may not have been made. Try again after Retry-After."
+        if refuses is None
+        else f"The store refuses writes ({refuses}), so the change was not made, or not completely. Try again"
+        " after Retry-After.",
         headers={"Retry-After": str(RETRY_AFTER_S)},
         members=members,
     )
@@ -181,7 +186,7 @@ def _respond_to_state(error: StateError) -> Response:
         detail = f"Refused, because {error}. Delete or archive something, or give the store more room."
         return response(Problem(507, "store-full", detail, headers={"Retry-After": str(RETRY_AFTER_S)}))
     if isinstance(error, StoreUnavailable):
-        return response(store_away())
+        return response(store_away(current_store().refuses))
     return _respond_to_bug(error)
 
 
