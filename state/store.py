@@ -250,8 +250,8 @@ class Store:
     def describe_trouble(self) -> str | None:
         """Return in words why the store cannot be used now, or None if it can."""
         if not self.available:
-            return f"the store is away: {self.trouble() or 'it is not ready yet'}"
-        return self.refuses and f"the store refuses writes: {self.refuses}"
+            return str(self.trouble() or "the store is not ready yet")
+        return self.refuses and f"the store refuses writes ({self.refuses})"
 
     async def wait_opened(self) -> None:
         """Wait until the store is available. Raises StoreRefused as soon as the store is refused."""
