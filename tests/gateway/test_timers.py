@@ -3,30 +3,28 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-import pytest
 import trio
 from structlog.testing import capture_logs
+from trio.testing import MockClock
 
 from gateway.timers import JITTER, every, visit
 from state.errors import StoreUnavailable
 from state.keys import PARTITIONS
 
-pytestmark = pytest.mark.usefixtures("autojump_clock")
 
-
-async def test_work_is_repeated_after_an_error_and_the_error_is_logged() -> None:
+async def test_work_is_repeated_after_an_error_and_the_error_is_logged(autojump_clock: MockClock) -> None:
     calls: list[float] = []
 
     async def fail_first(name: str) -> None:
         assert name == "argument"
-        calls.append(trio.current_time())
+        calls.append(autojump_clock.current_time())
         if len(calls) == 1:
             raise StoreUnavailable("away")
         if len(calls) == 2:
             raise KeyError("defect")
         await trio.lowlevel.checkpoint()
 
-    began = trio.current_time()
+    began = autojump_clock.current_time()
     with capture_logs() as logs, trio.move_on_after(100):
         await every(10, "work", fail_first, "argument")
     events = [entry["event"] for entry in logs]
@@ -37,7 +35,9 @@ async def test_work_is_repeated_after_an_error_and_the_error_is_logged() -> None
     assert len(set(pauses)) > 1  # The pauses differ, so nodes that start together drift apart.
 
 
-async def test_every_partition_is_visited_once_in_each_period_a_few_at_a_time() -> None:
+async def test_every_partition_is_visited_once_in_each_period_a_few_at_a_time(
+    autojump_clock: MockClock,
+) -> None:
     for period_s in (1, 5, 10, 300):
         visits: list[int] = []
 
@@ -45,8 +45,10 @@ async def test_every_partition_is_visited_once_in_each_period_a_few_at_a_time() 
             visits.extend(partitions)  # noqa: B023  Called only in this round of the loop.
             await trio.lowlevel.checkpoint()
 
+        began = autojump_clock.current_time()
         with trio.move_on_after(period_s * 1.2):
             await visit(period_s, "visit", note)
+        assert autojump_clock.current_time() - began >= period_s
         assert sorted(visits[:PARTITIONS]) == list(range(PARTITIONS))
         assert len(visits) <= PARTITIONS * 1.4 + 1
         with trio.move_on_after(period_s * 0.5):
@@ -55,7 +57,9 @@ async def test_every_partition_is_visited_once_in_each_period_a_few_at_a_time() 
         assert len(visits) <= PARTITIONS * 0.65 or period_s == 1
 
 
-async def test_a_partition_whose_visit_failed_is_visited_again_in_the_next_turn() -> None:
+async def test_a_partition_whose_visit_failed_is_visited_again_in_the_next_turn(
+    autojump_clock: MockClock,
+) -> None:
     turns: list[tuple[int, ...]] = []
 
     async def fail_twice(partitions: Sequence[int]) -> None:
@@ -69,3 +73,4 @@ async def test_a_partition_whose_visit_failed_is_visited_again_in_the_next_turn(
     assert turns[1][: len(turns[0])] == turns[0]
     assert turns[2][: len(turns[1])] == turns[1]
     assert not set(turns[2]) & set(turns[3])
+    assert autojump_clock.current_time() >= 5
