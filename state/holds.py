@@ -15,7 +15,7 @@ from state.store import Store
 from state.tenants.id_tags import fold
 
 LASTS_MS = 3 * 3600 * 1000
-"""How long a hold lasts. A hold is prolonged every hour while its transaction is open."""
+"""How long a hold lasts. A hold is prolonged every 20 minutes while its transaction is open."""
 
 
 async def hold(
