@@ -17,6 +17,7 @@ from state import transactions
 from state.commands import waiting
 from state.keys import PARTITIONS, ChargePointKeys, split
 from state.nodes import held, leases
+from state.transactions import running
 
 log = structlog.get_logger()
 
@@ -156,5 +157,9 @@ class Upkeep:
         This includes transactions that an earlier session began.
         """
         for partition in partitions:
-            links = [session.link for session in self._hub.of_partition(partition)]
-            await transactions.prolong_holds(self._node.store, [link.lease for link in links])
+            held_here = [session.link.lease for session in self._hub.of_partition(partition)]
+            tenants = {lease.keys.tenant for lease in held_here}
+            charging = await running.list_with_open(self._node.store, partition, tenants)
+            await transactions.prolong_holds(
+                self._node.store, [lease for lease in held_here if lease.keys.member in charging]
+            )

@@ -170,9 +170,9 @@ class ConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     last_seen: Annotated[
         Time | None,
         Meta(
-            description="When a gateway last received an OCPP message from the charge point. While the charge "
-            "point is online, the true time may be 5 minutes later. null means that the charge point has never "
-            "connected."
+            description="When a gateway last received an OCPP message from the charge point. While the "
+            "charge point is online, the true time may be 5 minutes later. null means that the charge point "
+            "has never connected."
         ),
     ]
 

@@ -1,10 +1,14 @@
 """The transaction that runs on each connector, as far as we know."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from state import keys as key_names
 from state.keys import ChargePointKeys
 from state.nodes.leases import Lease, require
 from state.store import Store
+
+_PAGE = 1000
 
 
 class RunningTransaction(NamedTuple):
@@ -48,6 +52,19 @@ def read_hold(pointer: bytes) -> Hold | None:
     """Return the hold that a value of the hash `open` names. Returns None for an empty text."""
     found = read_open(pointer)
     return None if found is None else found.hold
+
+
+async def list_with_open(store: Store, partition: int, tenants: Iterable[str]) -> set[str]:
+    """Return the charge points (`member`) of these tenants that have open transactions in this partition."""
+    found: set[str] = set()
+    for tenant in tenants:
+        key, first, more = key_names.open_transactions(partition, tenant), 0, True
+        while more:
+            page = await store.execute("ZRANGE", key, first, first + _PAGE - 1)
+            first, more = first + _PAGE, len(page) == _PAGE
+            # The middle part of a name in the index is the encoded id of the charge point.
+            found |= {f"{key_names.encode(tenant)}/{name.decode().split('/')[1]}" for name in page}
+    return found
 
 
 async def set_pointers(store: Store, lease: Lease) -> None:

@@ -60,3 +60,21 @@ async def test_a_session_without_the_lease_notes_nothing(
         await running.set_pointers(store, lease)
     assert await runs(store, lease) == []
     assert len(lease.unpointed) == 1
+
+
+async def test_charge_points_with_open_transactions_are_listed_by_partition_and_tenant(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "_PAGE", 2)
+    lease, other = await claimed(store, "CP /1"), await claimed(store, "CP", tenant="other")
+    ids = [
+        (await transactions.start(store, lease, a_start(connector_id=number), ANSWER)).id
+        for number in range(1, 5)
+    ]
+    await transactions.start(store, other, a_start(), ANSWER)
+    partition = lease.keys.partition
+    assert await running.list_with_open(store, partition, ["demo", "none"]) == {lease.keys.member}
+    assert await running.list_with_open(store, other.keys.partition, ["other"]) == {other.keys.member}
+    for number in ids:
+        await transactions.stop(store, lease, a_stop(number), b"")
+    assert await running.list_with_open(store, partition, ["demo"]) == set()
