@@ -90,7 +90,7 @@ class Packing:
         return sorted(due, key=due.__getitem__)
 
     async def _search(self) -> None:
-        """Find what older releases finished. Each partition is followed by a rest."""
+        """Find what older releases finished. Each step is followed by a rest."""
         while not self._searched:
             begin = perf_counter()
             self._searched = await unqueued.queue_some(self._store)

@@ -15,6 +15,8 @@ from state.transactions.listing import split_index_name
 
 _AT_ONCE = 200
 _TENANTS = 100
+_PARTITIONS = 16
+"""Partitions that one call searches."""
 
 
 class _Position(msgspec.Struct, frozen=True):
@@ -29,7 +31,7 @@ class _Position(msgspec.Struct, frozen=True):
 
 
 async def queue_some(store: Store) -> bool:
-    """Search one partition for some tenants, and return whether the whole search is over.
+    """Search some partitions for some tenants, and return whether the whole search is over.
 
     Each call continues where the last one ended, even if that was in another process.
     """
@@ -38,10 +40,16 @@ async def queue_some(store: Store) -> bool:
     if at.over:
         return True
     page = await tenants.list_(store, cursor=at.tenant, limit=_TENANTS)
-    for tenant in page.items:
-        await _queue(store, tenant.id, at.partition)
-    if at.partition + 1 < keys.PARTITIONS:
-        after = _Position(at.tenant, at.partition + 1)
+    partitions = range(at.partition, at.partition + _PARTITIONS)
+    places = [(tenant.id, partition) for tenant in page.items for partition in partitions]
+    counts = await store.pipeline(
+        [("ZCARD", keys.transactions(partition, name)) for name, partition in places]
+    )
+    for (name, partition), count in zip(places, counts, strict=True):
+        if count:
+            await _queue(store, name, partition)
+    if partitions.stop < keys.PARTITIONS:
+        after = _Position(at.tenant, partitions.stop)
     else:
         after = _Position(page.next, 0, over=page.next is None)
     await store.step("transactions/unqueued_note", (keys.UNQUEUED,), (msgspec.json.encode(after),))

@@ -92,7 +92,7 @@ async def test_transactions_that_older_gateways_finished_are_found_after_the_upg
     for partition in range(keys.PARTITIONS):
         await store.execute("DEL", keys.unpacked(partition))
     # A process ends in the middle of the search, and another one continues.
-    for _ in range(300):
+    for _ in range(20):
         assert not await unqueued.queue_some(store)
     packing = Packing(store, "a", AT_ONCE)
     async with full(store):
