@@ -36,6 +36,8 @@ from gateway.websocket.handshakes import Handshakes
 from gateway.websocket.refusals import Refused
 from gateway.websocket.stats import Stats
 from state.events.feed import Feed
+from state.retention import KINDS as KINDS_OF_KEYS
+from state.retention import Kind as KindOfKey
 from state.store import Store, StoreConfig
 
 DOCS = Path(__file__).parent
@@ -305,6 +307,29 @@ def events() -> str:
     )
 
 
+def retention() -> str:
+    return _page(
+        "What the store keeps",
+        """Each kind of key in the store has an owner, a time at which it goes, and a bound on what it may hold.
+        A kind is the name in the middle of a key: `transaction` in `{tag}:transaction:demo/CP1/7`, and `node`
+        in `csms:node:{...}`. A test compares this page with the code, so that no key can be without a row.
+
+        Only transactions and what belongs to them have no limit by themselves. An
+        [archive](archive.md) bounds them, or the setting `retention.transactions_days`. [Decision
+        012](decisions/012-retention.md) gives the reasons.
+        """,
+        *(part for heading, kinds in KINDS_OF_KEYS.items() for part in _kinds(heading, kinds)),
+    )
+
+
+def _kinds(heading: str, kinds: Iterable[KindOfKey]) -> Iterator[str]:
+    yield f"## {heading}\n"
+    yield _table(
+        ("Kind", "What it holds", "Owner", "When it goes", "At most"),
+        ((f"`{one.name}`", one.holds, one.owner, one.ends, one.most) for one in kinds),
+    )
+
+
 def _event(kind: str, meaning: str) -> str:
     members = _table(
         ("Member of `data`", "Type", "Meaning"),
@@ -340,6 +365,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "refusals.md": refusals,
     "metrics.md": metrics,
     "events.md": events,
+    "retention.md": retention,
 }
 
 if __name__ == "__main__":

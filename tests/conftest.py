@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from state.store import Store, StoreConfig, open_store
 from tests.support.csms_up import Running, csms_up
 from tests.support.event_members import find_unlisted
+from tests.support.owned_keys import find_unowned
 from tests.support.pace import Pace
 from tests.support.valkey_server import ValkeyServer
 
@@ -73,9 +74,10 @@ def redis_url(valkey: ValkeyServer) -> str:
 
 @pytest.fixture
 async def store(redis_url: str) -> AsyncIterator[Store]:
-    """An empty store. Each event that is in the store after the test must have the members that
-    docs/events.md lists.
+    """An empty store. After the test, each event in the store must have the members that docs/events.md
+    lists, and each key must have a row in the table of state/retention.
     """
     async with open_store(StoreConfig(url=redis_url)) as opened:
         yield opened
         assert await find_unlisted(opened) == [], "MEMBERS in admin/routes/event_kinds.py lists other members"
+        assert await find_unowned(opened) == set(), "state/retention has no row for these kinds of keys"

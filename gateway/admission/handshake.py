@@ -174,8 +174,10 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
         _check(upgrade, record, faults, keys)
     finally:
         node.count_faults(keys, faults)
-    if record is None and node.store.headroom.has_reached("scarce"):
-        raise Refusal(Reason.STORE_SCARCE)
+    if record is None:
+        if node.store.headroom.has_reached("scarce"):
+            raise Refusal(Reason.STORE_SCARCE)
+        await _check_room(node, keys)
     return Admitted(
         keys,
         verdict,
@@ -185,6 +187,16 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
         register=record is None,
         registration=verdict.tenant.registration,
     )
+
+
+async def _check_room(node: Node, keys: ChargePointKeys) -> None:
+    """Refuse to register a charge point of a tenant that has more of them than any fleet."""
+    try:
+        has_room = await charge_points.has_room(node.store, keys)
+    except StoreUnavailable:
+        raise Refusal(Reason.STORE_AWAY) from None
+    if not has_room:
+        raise Refusal(Reason.TENANT_FULL)
 
 
 def _note_secrets(authorization: basic.Authorization, token: str, user: str) -> KnownSecrets:

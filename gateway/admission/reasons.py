@@ -44,6 +44,11 @@ class Reason(_Row, Enum):
         f"The store has no room for a charge point that is not registered yet. {_AGAIN}",
         "The store is nearly full, so csms registers no charge point by itself.",
     )
+    TENANT_FULL = (
+        503,
+        "The tenant has too many charge points to register another one by itself. Ask the operator.",
+        "The tenant has about 500,000 charge points, so csms registers no further one by itself.",
+    )
     LATE_CLAIM = (
         503,
         f"The store answered too late. {_AGAIN}",

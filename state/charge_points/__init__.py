@@ -8,6 +8,7 @@ from state.charge_points.charge_points import (
     delete,
     get,
     get_with_security,
+    has_room,
     list_,
     put,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "delete",
     "get",
     "get_with_security",
+    "has_room",
     "list_",
     "put",
 ]

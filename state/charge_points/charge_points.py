@@ -34,6 +34,12 @@ The kept lease has a higher epoch. Each session compares its own epoch with the 
 a session of the deleted charge point finds the higher epoch and closes.
 """
 
+AUTO_REGISTERED_MOST = 2000
+"""With so many charge points of a tenant in a partition, csms registers no further one by itself.
+
+All 256 partitions together then have about 500,000 charge points of the tenant.
+"""
+
 _DELETED = json.encode("deleted")
 _AGAIN = 10
 _AT_ONCE = 500
@@ -137,6 +143,15 @@ async def boot(store: Store, lease: Lease, payload: bytes) -> Booted:
     if registration == "Accepted":
         return Booted(registration, int(heartbeat_interval or 0) or None)
     return Booted(registration, int(registration_interval or REGISTRATION_INTERVAL_S))
+
+
+async def has_room(store: Store, keys: ChargePointKeys) -> bool:
+    """Return whether a charge point may be registered by its first connection.
+
+    A program that holds a tenant's token could register charge points without end. A partition holds an even
+    share of a tenant's charge points, and one of its keys has their number.
+    """
+    return int(await store.execute("ZCARD", keys.charge_points)) < AUTO_REGISTERED_MOST
 
 
 async def list_(

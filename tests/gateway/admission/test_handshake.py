@@ -429,3 +429,22 @@ async def test_a_thief_whose_connection_was_open_when_the_profile_was_raised_get
     async with charge_point(found.root + found.path("open"), header=RIGHT) as owner:
         assert await owner.call("SignCertificate", {"csr": csr}) == {"status": "Accepted"}
     assert await proven() == 1
+
+
+async def test_a_tenant_with_too_many_charge_points_registers_no_further_one_by_itself(
+    found: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("state.charge_points.charge_points.AUTO_REGISTERED_MOST", 1)
+    await tenants.put(found.store, "open", name="", auto_register=True)
+    first = "new-1"
+    second = next(
+        name
+        for name in map("new-{}".format, range(2, 10_000))
+        if ChargePointKeys("open", name).partition == ChargePointKeys("open", first).partition
+    )
+    assert (await found.answer(found.path("open", first))).status == 101
+    refused = await found.answer(found.path("open", second))
+    assert (refused.status, "too many charge points" in refused.body) == (503, True)
+    assert await charge_points.get(found.store, "open", second) is None
+    await charge_points.put(found.store, "open", second, Settings())
+    assert (await found.answer(found.path("open", second))).status == 101
