@@ -310,8 +310,8 @@ def events() -> str:
 def retention() -> str:
     return _page(
         "What the store keeps",
-        """Each kind of key in the store has an owner, a time at which it goes, and a bound on what it may hold.
-        A kind is the name in the middle of a key: `transaction` in `{tag}:transaction:demo/CP1/7`, and `node`
+        """Each kind of key in the store has an owner, a time at which it goes, and a bound on what it may
+        hold. A kind is the name in the middle of a key: `transaction` in `{tag}:transaction:demo/CP1/7`, and `node`
         in `csms:node:{...}`. A test compares this page with the code, so that no key can be without a row.
 
         Only transactions and what belongs to them have no limit by themselves. An
