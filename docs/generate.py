@@ -311,8 +311,8 @@ def retention() -> str:
     return _page(
         "What the store keeps",
         """Each kind of key in the store has an owner, a time at which it goes, and a bound on what it may
-        hold. A kind is the name in the middle of a key: `transaction` in `{tag}:transaction:demo/CP1/7`, and `node`
-        in `csms:node:{...}`. A test compares this page with the code, so that no key can be without a row.
+        hold. A kind is the name in the middle of a key: `transaction` in `{tag}:transaction:demo/CP1/7`, and
+        `node` in `csms:node:{...}`. A test compares this page with the code, so no key can be without a row.
 
         Only transactions and what belongs to them have no limit by themselves. An
         [archive](archive.md) bounds them, or the setting `retention.transactions_days`. [Decision

@@ -20,15 +20,13 @@ from gateway.service.metrics import Reading
 from state.errors import StateError
 from state.nodes.duty import hold_duty
 from state.store import Store
-from state.tenants import tenants
 from state.transactions import archiving
 from state.transactions.archiving import ArchiveNote
 
 DUTY_MS = 60_000
 LOOK_S = 30.0
 """Time between two looks at the age of the oldest transaction that is not archived."""
-_HOUR_MS, _DAY_S = 3_600_000, 86_400.0
-_TENANTS = 100
+_HOUR_MS = 3_600_000
 
 _log = structlog.get_logger("csms.admin")
 
@@ -50,7 +48,6 @@ class Archiving:
         self.archived = self.dropped = self.errors = 0
         self._store, self._incarnation = store, incarnation
         self._every_s, self._retention = archive.every_s, retention
-        self._swept_at = -_DAY_S
         self._waits = False
 
     async def run(self) -> None:
@@ -68,7 +65,6 @@ class Archiving:
 
     async def turn(self) -> None:
         """Archive and drop what is due. Raises ArchiveFailed, and errors of the store."""
-        await self._sweep()
         store, hot_ms = self._store, int(self._retention.transactions_hot_h * _HOUR_MS)
         if self.directory is not None:
             began_ms = store.server_time_ms()
@@ -139,19 +135,6 @@ class Archiving:
                 await self._hold_duty()
             except StateError:
                 continue  # The turn meets the same error, or another process takes the duty.
-
-    async def _sweep(self) -> None:
-        """Find, once a day, what gateways of the release before finished without putting it into a queue."""
-        if trio.current_time() < self._swept_at + _DAY_S:
-            return
-        cursor = None
-        while True:
-            page = await tenants.list_(self._store, cursor=cursor, limit=_TENANTS)
-            for tenant in page.items:
-                await archiving.find_missed(self._store, tenant.id)
-            if (cursor := page.next) is None:
-                break
-        self._swept_at = trio.current_time()
 
     async def _note(self, directory: Path, now_ms: int) -> None:
         oldest = await archiving.oldest_waiting_ms(self._store)

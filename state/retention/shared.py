@@ -74,6 +74,22 @@ KINDS = (
         ("test_the_note_about_the_archive_is_read_as_it_was_written",),
     ),
     Kind(
+        "disk",
+        "how full the disk of the embedded server is",
+        "store",
+        "never",
+        "one text",
+        ("test_a_level_of_the_disk_ends_only_when_a_tenth_more_is_free",),
+    ),
+    Kind(
+        "unqueued",
+        "how far the search for transactions that older releases finished has come",
+        "store",
+        "never",
+        "one text",
+        ("test_transactions_that_older_gateways_finished_are_found_after_the_upgrade",),
+    ),
+    Kind(
         "duty",
         "the process that packs or archives",
         "store",

@@ -123,40 +123,6 @@ async def oldest_waiting_ms(store: Store) -> int | None:
     return min((int(score) for [(_, score)] in filter(None, replies)), default=None)
 
 
-async def find_missed(store: Store, tenant: str) -> int:
-    """Queue the finished transactions of a tenant that are in no queue. Returns how many there were.
-
-    Gateways of the release before this one do not put a transaction into a queue.
-    """
-    missed = 0
-    for partition in range(keys.PARTITIONS):
-        index, after = keys.transactions(partition, tenant), b"-"
-        while listed := await store.execute("ZRANGE", index, after, "+", "BYLEX", "LIMIT", 0, _AT_ONCE):
-            missed += await _queue_missed(store, tenant, partition, listed)
-            after = b"(" + listed[-1]
-    return missed
-
-
-async def _queue_missed(store: Store, tenant: str, partition: int, listed: Sequence[bytes]) -> int:
-    names = [member.decode().split("/") for member in listed]
-    of = [(ChargePointKeys(tenant, keys.decode(name)), int(number)) for _, name, number in names]
-    fields = ("stop_received_ms", "end_received_ms", "archived")
-    facts = await store.pipeline([("HMGET", one.transaction(number), *fields) for one, number in of])
-    queues = await store.pipeline(
-        [
-            ("ZMSCORE", queue(partition), *(one.queued(number) for one, number in of))
-            for queue in (keys.unpacked, keys.unarchived)
-        ]
-    )
-    adds = [
-        ("ZADD", keys.unpacked(partition), "NX", int(stopped or ended), one.queued(number))
-        for (one, number), (stopped, ended, file), *scores in zip(of, facts, *queues, strict=True)
-        if (stopped or ended) and file is None and scores == [None, None]
-    ]
-    await store.pipeline(adds)
-    return len(adds)
-
-
 async def note_archive(store: Store, note: ArchiveNote) -> None:
     await store.execute("SET", keys.ARCHIVE, msgspec.json.encode(note))
 

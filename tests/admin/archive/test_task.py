@@ -17,7 +17,6 @@ from state import keys
 from state.keys import ChargePointKeys
 from state.nodes.duty import hold_duty
 from state.store import Store
-from state.tenants import tenants
 from state.transactions import archiving, get
 from tests.support.archives import entries
 from tests.support.finished import STOPPED_MS, finish, queue
@@ -122,16 +121,6 @@ async def test_a_store_of_an_old_form_is_not_archived_and_one_warning_says_what_
             await until(lambda: any(line["event"] == "archive.waiting" for line in logs))
             await trio.lowlevel.checkpoint()
     assert entries(tmp_path) == []
-
-
-async def test_transactions_that_an_older_gateway_finished_are_found_and_queued(
-    store: Store, tmp_path: Path
-) -> None:
-    await tenants.put(store, "demo", name="Demo", auto_register=True)
-    await finish(store, queued=False)
-    assert await archiving.oldest_waiting_ms(store) is None
-    await make(store, tmp_path).turn()
-    assert await archiving.oldest_waiting_ms(store) == STOPPED_MS
 
 
 async def test_without_an_archive_old_transactions_are_deleted_only_if_a_setting_says_so(

@@ -6,11 +6,10 @@ import pytest
 from state import keys
 from state.keys import ChargePointKeys
 from state.store import Store
-from state.transactions import archiving, get, start, stop
+from state.transactions import archiving, get
 from state.transactions.archiving import ArchiveNote, Finished, Queued
 from tests.support.finished import STOPPED_MS, finish, queue
 from tests.support.full_store import full
-from tests.support.transactions import ANSWER, a_start, a_stop, claimed
 
 KEYS = ChargePointKeys("demo", "CP.1")
 FILE = "demo/2026-01-01/00000001.ndjson.gz"
@@ -86,32 +85,6 @@ async def test_the_oldest_waiting_transaction_is_found_in_both_queues(store: Sto
     await store.execute("ZADD", queue_of(3), 900, "a/b/1", 700, "a/b/2")
     await store.execute("ZADD", keys.unarchived(200), 800, "a/b/3")
     assert await archiving.oldest_waiting_ms(store) == 700
-
-
-async def test_finished_transactions_that_are_in_no_queue_are_found_and_queued_once(store: Store) -> None:
-    """A gateway of the release before puts no transaction into a queue."""
-    missed = await finish(store, queued=False)
-    await finish(store, "CP.2")
-    archived = await finish(store, "CP.3")
-    of = ChargePointKeys("demo", "CP.3")
-    await store.execute("HSET", of.transaction(archived), "archived", FILE)
-    await store.execute("ZREM", keys.unarchived(of.partition), of.queued(archived))
-    await start(store, await claimed(store, "CP.4"), a_start(), ANSWER)
-    assert await archiving.find_missed(store, "demo") == 1
-    assert await archiving.find_missed(store, "demo") == 0
-    unpacked = await store.execute("ZRANGE", keys.unpacked(KEYS.partition), 0, -1, "WITHSCORES")
-    assert unpacked == [[KEYS.queued(missed).encode(), STOPPED_MS]]
-
-
-async def test_more_missed_transactions_than_fit_into_one_read_are_all_found(store: Store) -> None:
-    lease = await claimed(store)
-    for meter in range(5):
-        outcome = await start(store, lease, a_start(meter_start=meter), ANSWER)
-        await stop(store, lease, a_stop(outcome.id), ANSWER)
-    await store.execute("DEL", keys.unpacked(KEYS.partition))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(archiving, "_AT_ONCE", 2)
-        assert await archiving.find_missed(store, "demo") == 5
 
 
 async def test_finished_transactions_before_a_time_are_listed_from_both_queues(store: Store) -> None:
