@@ -20,7 +20,9 @@ if not listed or contradicts then
   if known then return {'orphan_replayed', f, known} end
   keep_orphan(orphans, order, digest, received_ms .. (contradicts and '! ' or ' ') .. orphan, received_ms)
   if compact ~= '' then keep_stray(stray, stray_counts, id, compact, received_ms) end
-  if contradicts then redis.call('HINCRBY', transaction, 'contradicted', 1) end
+  if contradicts then -- The archive must show it too.
+    redis.call('HINCRBY', transaction, 'contradicted', 1) redis.call('ZADD', unpacked, now_ms(), queued)
+  end
   emit(events, member, 'transaction.orphan_stop', event)
   return {contradicts and 'contradicts' or 'orphaned', f}
 end
