@@ -234,6 +234,28 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
             "accepts no new connections until there is room.",
         ),
     ] = 500
+    handshakes_per_second: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="Number of upgrade requests that one process serves in a second. A further charge "
+            "point gets 503, with a Retry-After that spreads the refused charge points over time. So a "
+            "reconnect of all charge points leaves time for the sessions that are open. A core serves some "
+            "700 handshakes a second without TLS, and 240 to 290 with TLS. If this is 0, there is no such "
+            "limit.",
+        ),
+    ] = 300
+    handshakes_at_once: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Greatest number of upgrade requests that one process serves at the same time. A "
+            "further charge point gets 503, as with `handshakes_per_second`. This limit matters if the store "
+            "is slow.",
+        ),
+    ] = 200
     message_bytes: Annotated[
         int,
         Meta(
@@ -303,6 +325,17 @@ class BootConfig(Struct, frozen=True, forbid_unknown_fields=True):
             "operator set `heartbeat_interval_s` for the charge point, csms sends that interval instead.",
         ),
     ] = 300
+    heartbeat_spread_percent: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=50,
+            description="By how many percent `heartbeat_interval_s` is shorter at most. Each charge point "
+            "gets an interval of its own, and always the same, so that the Heartbeats of charge points that "
+            "booted together do not come together. If this is 0, every charge point gets "
+            "`heartbeat_interval_s`. An interval that the operator set for a charge point is sent exactly.",
+        ),
+    ] = 10
 
 
 class DrainConfig(Struct, frozen=True, forbid_unknown_fields=True):

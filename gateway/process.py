@@ -12,6 +12,7 @@ import trio
 
 from gateway import housekeeping, inbox, metrics
 from gateway.admission.handshake import Admission, handle
+from gateway.admission.rate import Rate
 from gateway.admission.takeover import Takeovers
 from gateway.config import GatewayConfig, ListenConfig, check_listen
 from gateway.drain import TAIL_S, close_sessions, write_rest
@@ -118,7 +119,8 @@ async def _serve(node: Node, listeners: _Listeners, edge: TlsEdge, trusted: Netw
         per_address=config.security.failures_per_minute_and_address,
         per_name=config.security.failures_per_minute_and_charge_point,
     )
-    admission = Admission(node, hub, attempts, takeovers)
+    rate = Rate(config.limits.handshakes_per_second, config.limits.handshakes_at_once)
+    admission = Admission(node, hub, attempts, takeovers, rate)
     registry = metrics.registry(node, hub, stats, handshakes, lag, edge=edge)
     serving = False
     async with trio.open_nursery() as probes:

@@ -5,7 +5,8 @@ The transport reads the request, repairs two kinds of faults in its head (`http_
 answer that a charge point gets if the check fails. The text of the answer says why.
 
     1. The path names a tenant, a token and a charge point (400).
-    2. The store is available, and this node is neither full nor draining (503).
+    2. The store is available, and this node is neither full nor draining, and not too many charge points
+       connect (503). `rate.py` has the last rule.
     3. The charge point has proved itself (401, or 429 after too many failures in a minute from this address,
        or from this address with this id), with a security profile that is high enough (403). `proof.py` has
        the rules.
@@ -31,6 +32,7 @@ import trio
 from gateway.admission import basic, path, proof
 from gateway.admission.credentials import examine
 from gateway.admission.proof import Denied, Evidence, Proven
+from gateway.admission.rate import Place, Rate
 from gateway.admission.reasons import RETRY_AFTER_S, Reason
 from gateway.admission.takeover import Takeovers
 from gateway.handlers.charge_point import now_ms
@@ -77,7 +79,9 @@ class Refusal(Exception):  # noqa: N818  an answer, not an error of ours
         super().__init__(reason.word)
         self.reason = reason
         self.text = reason.text.format(*values)
-        self.retry_after_s = RETRY_AFTER_S if reason.status == 503 else retry_after_s
+        if retry_after_s is None and reason.status == 503:
+            retry_after_s = RETRY_AFTER_S
+        self.retry_after_s = retry_after_s
         self.detail = detail
         self.keys = keys
 
@@ -100,6 +104,7 @@ class Admission(NamedTuple):
     hub: Hub
     attempts: Attempts
     takeovers: Takeovers
+    rate: Rate
 
 
 class _Peer(NamedTuple):
@@ -115,22 +120,33 @@ class _Peer(NamedTuple):
 
 async def handle(admission: Admission, upgrade: Upgrade) -> None:
     """Answer one upgrade request, and run its session until the connection ends."""
-    node = admission.node
+    node, place = admission.node, admission.rate.admit(trio.current_time())
+    if isinstance(place, int):
+        # The record of refusals has a row for each address, so it would cost more than the answer.
+        await _refuse(node, upgrade, Refusal(Reason.BUSY, place, retry_after_s=place))
+        return
     try:
         admitted = await _admit(admission, upgrade)
-        await _serve(admission, upgrade, admitted)
+        await _serve(admission, upgrade, admitted, place)
     except Refusal as refusal:
-        reason = refusal.reason
-        node.telemetry.refused_handshakes[reason.status] += 1
-        node.telemetry.refusals[reason.word] += 1
-        node.refusals.note(refusal.keys, reason.word, upgrade.remote[0], refusal.detail)
+        place.leave(refused=True)
+        node.refusals.note(refusal.keys, refusal.reason.word, upgrade.remote[0], refusal.detail)
         node.fault_counts.write_soon()
-        headers = []
-        if refusal.retry_after_s is not None:
-            headers.append(("Retry-After", str(refusal.retry_after_s)))
-        if reason.status == 401:
-            headers.append(("WWW-Authenticate", 'Basic realm="csms"'))
-        await upgrade.refuse(reason.status, refusal.text, headers)
+        await _refuse(node, upgrade, refusal)
+    finally:
+        place.leave()
+
+
+async def _refuse(node: Node, upgrade: Upgrade, refusal: Refusal) -> None:
+    reason = refusal.reason
+    node.telemetry.refused_handshakes[reason.status] += 1
+    node.telemetry.refusals[reason.word] += 1
+    headers = []
+    if refusal.retry_after_s is not None:
+        headers.append(("Retry-After", str(refusal.retry_after_s)))
+    if reason.status == 401:
+        headers.append(("WWW-Authenticate", 'Basic realm="csms"'))
+    await upgrade.refuse(reason.status, refusal.text, headers)
 
 
 async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
@@ -278,7 +294,7 @@ def _check(
         raise Refusal(Reason.NO_SUBPROTOCOL, keys=known)
 
 
-async def _serve(admission: Admission, upgrade: Upgrade, admitted: Admitted) -> None:
+async def _serve(admission: Admission, upgrade: Upgrade, admitted: Admitted, place: Place) -> None:
     node = admission.node
     attached = leases.Attachment(
         address=upgrade.remote[0],
@@ -295,7 +311,7 @@ async def _serve(admission: Admission, upgrade: Upgrade, admitted: Admitted) -> 
     holder = node.next_holder()
     node.attended.add(holder)
     try:
-        await _serve_as(admission, upgrade, admitted, attached, holder)
+        await _serve_as(admission, upgrade, admitted, attached, holder, place)
     finally:
         node.attended.discard(holder)
 
@@ -306,6 +322,7 @@ async def _serve_as(
     admitted: Admitted,
     attached: leases.Attachment,
     holder: str,
+    place: Place,
 ) -> None:
     """Claim the lease for the session `holder`, and serve the session until it ends."""
     node, hub = admission.node, admission.hub
@@ -314,6 +331,7 @@ async def _serve_as(
     try:
         await _conclude(node, admitted)
         connection = await upgrade.accept(SUBPROTOCOL)
+        place.leave()
         session = Session(node, claimed, connection, attached, admitted.certificate)
         session.link.secrets = admitted.secrets
         hub.add(session)

@@ -38,6 +38,11 @@ class Reason(_Row, Enum):
         f"This gateway has no memory left for a new connection. {_AGAIN}",
         "The gateway process used 85 % of its memory (`limits.memory_bytes`).",
     )
+    BUSY = (
+        503,
+        "Too many charge points connect now. Try again in {} s.",
+        "More connected than `limits.handshakes_per_second` or `limits.handshakes_at_once` allow.",
+    )
     STORE_AWAY = 503, f"The store does not answer. {_AGAIN}", "The store did not answer."
     STORE_SCARCE = (
         503,

@@ -28,6 +28,7 @@ from time import monotonic
 import structlog
 import trio
 
+from gateway import heartbeats
 from gateway.handlers import HANDLERS
 from gateway.handlers.charge_point import ChargePoint, SessionMemory, now_ms
 from gateway.node import Node
@@ -82,10 +83,12 @@ class Session:
         attached: leases.Attachment,
         certificate: ClientCertificate | None = None,
     ) -> None:
-        record = claimed.record
+        record, boot = claimed.record, node.config.boot
         self._lost_by: Why = "node_lost" if claimed.previous_lost else "connection_ended"
         memory = SessionMemory(
-            heartbeat_interval_s=node.config.boot.heartbeat_interval_s,
+            heartbeat_interval_s=heartbeats.spread(
+                boot.heartbeat_interval_s, boot.heartbeat_spread_percent, claimed.lease.keys.member
+            ),
             registration=record.boot_status,
             policy=record.registration,
             strict=record.strict,

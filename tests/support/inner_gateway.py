@@ -9,6 +9,7 @@ import msgspec
 import trio
 
 from gateway.admission.handshake import Admission, handle
+from gateway.admission.rate import Rate
 from gateway.admission.takeover import Takeovers
 from gateway.config import GatewayConfig
 from gateway.hub import Hub
@@ -31,7 +32,9 @@ class InnerGateway(NamedTuple):
 
 
 @asynccontextmanager
-async def inner_gateway(store: Store, redis_url: str, *, failures: int = 9) -> AsyncIterator[InnerGateway]:
+async def inner_gateway(
+    store: Store, redis_url: str, *, failures: int = 9, rate: Rate | None = None
+) -> AsyncIterator[InnerGateway]:
     """`failures` is the number of failed authentications that an address has, in all and for each id."""
     config = {"store": {"url": redis_url}, "security": {"pepper": PEPPER}}
     await tenants.put(store, "t", name="t", auto_register=True)
@@ -39,7 +42,7 @@ async def inner_gateway(store: Store, redis_url: str, *, failures: int = 9) -> A
     async with trio.open_nursery() as nursery:
         node, hub = Node(msgspec.convert(config, GatewayConfig), store, PEPPER.encode(), nursery), Hub()
         attempts = Attempts(per_address=failures, per_name=failures)
-        admission = Admission(node, hub, attempts, Takeovers(node, hub))
+        admission = Admission(node, hub, attempts, Takeovers(node, hub), rate or Rate(0, 1_000))
         [listener] = open_listeners("127.0.0.1", 0)
         await nursery.start(partial(serve, [listener], handle=partial(handle, admission)))
         yield InnerGateway(node, hub, f"ws://127.0.0.1:{listener.getsockname()[1]}/OCPP16/t/{token.secret}")

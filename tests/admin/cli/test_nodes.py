@@ -34,10 +34,9 @@ def config(tmp_path: Path, redis_url: str) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("drain", "n"), Drain(None)),
-        (("drain", "n", "--window-s", "20"), Drain(20)),
-        (("cancel-drain", "n"), DrainCancelled()),
-        (("shed", "n", "--percent", "33"), Shed(33, None)),
+        (("shed", "n", "--percent", "33", "--window-s", "20"), Shed(33, 20)),
+        pytest.param(("drain", "n"), Drain(None), marks=pytest.mark.slow),
+        pytest.param(("cancel-drain", "n"), DrainCancelled(), marks=pytest.mark.slow),
     ],
 )
 async def test_an_order_of_the_command_line_reaches_the_gateway(
@@ -55,6 +54,7 @@ async def test_an_order_to_an_unknown_node_is_refused_in_one_line(store: Store, 
     assert await nodes.list_nodes(store) == []
 
 
+@pytest.mark.slow
 async def test_the_command_line_lists_the_nodes_with_what_they_report(store: Store, config: Path) -> None:
     await nodes.beat(store, "n", RECORD)
     printed = dict[str, str]()

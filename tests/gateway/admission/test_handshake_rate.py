@@ -1,0 +1,91 @@
+"""Handshakes of many charge points that connect at the same time."""
+
+import socket
+from contextlib import ExitStack, closing
+from functools import partial
+from urllib.parse import urlsplit
+
+import pytest
+import trio
+
+from gateway.admission.rate import SOONEST_S, Rate
+from state.charge_points import refusals
+from state.errors import StoreUnavailable
+from state.store import Store
+from state.tenants import tokens
+from tests.support.inner_gateway import inner_gateway
+from tests.support.raw_upgrade import Answer, dial, read_answer, request, upgrade
+
+
+async def ask(url: str) -> Answer:
+    return await trio.to_thread.run_sync(partial(upgrade, url))
+
+
+def open_connection(url: str) -> socket.socket:
+    sock = dial(url)
+    sock.sendall(request(urlsplit(url).path))
+    assert read_answer(sock).status == 101
+    return sock
+
+
+async def test_a_charge_point_beyond_the_rate_is_told_when_to_come_back_and_costs_the_store_nothing(
+    store: Store, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rate = Rate(2, 1_000)
+    async with inner_gateway(store, redis_url, rate=rate) as gateway:
+        with monkeypatch.context() as no_time_passes:
+            no_time_passes.setattr(rate, "admit", lambda _now: Rate.admit(rate, 0.0))
+            for number in range(2):
+                assert (await ask(f"{gateway.url}/CP-{number}")).status == 101
+
+            async def fail(*_: object) -> object:
+                raise StoreUnavailable("nobody may ask the store now")
+
+            no_time_passes.setattr(tokens, "look_up", fail)
+            answers = [await ask(f"{gateway.url}/CP-9") for _ in range(5)]
+        assert [answer.status for answer in answers] == [503] * 5
+        waits = [int(answer.headers["retry-after"]) for answer in answers]
+        assert waits == [SOONEST_S + extra for extra in (0, 1, 1, 2, 2)]
+        assert f"Try again in {SOONEST_S} s." in answers[0].body
+        assert gateway.node.telemetry.refusals["busy"] == 5
+        await gateway.node.refusals.write()
+        assert await refusals.read(store, "t", "CP-9") == []
+        assert (await ask(f"{gateway.url}/CP-9")).status == 101
+
+
+async def test_an_open_session_takes_no_place_of_a_handshake(store: Store, redis_url: str) -> None:
+    rate = Rate(0, 1)
+    async with inner_gateway(store, redis_url, rate=rate) as gateway:
+        with ExitStack() as stack:
+            for number in range(3):
+                url = f"{gateway.url}/CP-{number}"
+                stack.enter_context(closing(await trio.to_thread.run_sync(open_connection, url)))
+            assert rate.serving == 0
+
+
+async def test_a_refused_handshake_takes_no_place(store: Store, redis_url: str) -> None:
+    rate = Rate(1, 1)
+    async with inner_gateway(store, redis_url, rate=rate) as gateway:
+        root = gateway.url.rpartition("/")[0]
+        for _ in range(3):
+            assert (await ask(f"{root}/wrong-token/CP-1")).status == 401
+        assert rate.serving == 0
+        assert (await ask(f"{gateway.url}/CP-1")).status == 101
+
+
+async def test_a_handshake_that_waits_for_the_store_takes_a_place(
+    store: Store, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up, asked, answer = tokens.look_up, trio.Event(), trio.Event()
+
+    async def wait(*arguments: object) -> object:
+        asked.set()
+        await answer.wait()
+        return await look_up(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tokens, "look_up", wait)
+    async with inner_gateway(store, redis_url, rate=Rate(0, 1)) as gateway, trio.open_nursery() as nursery:
+        nursery.start_soon(ask, f"{gateway.url}/CP-1")
+        await asked.wait()
+        assert (await ask(f"{gateway.url}/CP-2")).status == 503
+        answer.set()

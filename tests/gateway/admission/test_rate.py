@@ -1,0 +1,93 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.admission.rate import LATEST_S, SOONEST_S, Place, Rate
+
+
+def admit(rate: Rate, now: float) -> Place:
+    place = rate.admit(now)
+    assert isinstance(place, Place)
+    return place
+
+
+def refuse(rate: Rate, now: float) -> int:
+    wait_s = rate.admit(now)
+    assert isinstance(wait_s, int)
+    return wait_s
+
+
+def test_a_burst_of_one_second_is_admitted_and_then_as_many_a_second_as_the_rate_says() -> None:
+    rate = Rate(10, 1_000)
+    for _ in range(10):
+        admit(rate, 0.0)
+    refuse(rate, 0.0)
+    for tenth in range(1, 100):
+        admit(rate, tenth / 10 + 0.001)
+        refuse(rate, tenth / 10 + 0.001)
+
+
+def test_refused_requests_are_spread_over_as_many_seconds_as_the_rate_needs() -> None:
+    rate = Rate(10, 1_000)
+    for _ in range(10):
+        admit(rate, 0.0)
+    waits = [refuse(rate, 0.0) for _ in range(200)]
+    assert waits == sorted(waits)
+    assert {waits.count(second) for second in range(SOONEST_S + 1, SOONEST_S + 20)} == {10}
+    for _ in range(100_000):
+        refuse(rate, 0.0)
+    assert refuse(rate, 0.0) == LATEST_S
+
+
+def test_the_spread_begins_anew_after_the_refused_requests_had_time_to_return() -> None:
+    rate = Rate(10, 1_000)
+    for _ in range(110):
+        rate.admit(0.0)
+    for _ in range(10):
+        admit(rate, 60.0)
+    assert refuse(rate, 60.0) == SOONEST_S
+
+
+def test_requests_that_are_not_answered_yet_take_the_places_of_others() -> None:
+    rate = Rate(0, 2)
+    first, _second = admit(rate, 0.0), admit(rate, 0.0)
+    assert refuse(rate, 3600.0) == SOONEST_S
+    first.leave()
+    first.leave()
+    admit(rate, 3600.0)
+    refuse(rate, 3600.0)
+    assert rate.serving == 2
+
+
+def test_requests_that_are_refused_for_another_reason_leave_the_rate_to_others() -> None:
+    rate = Rate(2, 1_000)
+    for _ in range(50):
+        admit(rate, 0.0).leave(refused=True)
+    for _ in range(2):
+        admit(rate, 0.0).leave()
+    refuse(rate, 0.0)
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+@given(
+    per_second=st.integers(0, 20),
+    steps=st.lists(st.tuples(st.floats(0, 2), st.sampled_from(["stay", "leave", "refused"])), max_size=60),
+)
+def test_no_window_of_time_admits_more_than_the_rate_allows(
+    at_once: int, per_second: int, steps: list[tuple[float, str]]
+) -> None:
+    rate, now, counted = Rate(per_second, at_once), 0.0, list[float]()
+    for passed, then in steps:
+        now += passed
+        place = rate.admit(now)
+        assert rate.serving <= at_once
+        if isinstance(place, int):
+            assert SOONEST_S <= place <= LATEST_S
+            continue
+        if then != "stay":
+            place.leave(refused=then == "refused")
+        if then != "refused":
+            counted.append(now)
+    for first, began in enumerate(counted):
+        for last, ended in enumerate(counted[first:], first):
+            assert not per_second or last - first + 1 <= per_second * (ended - began + 1) + 1e-6
