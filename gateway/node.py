@@ -14,6 +14,7 @@ from gateway.memory_ceiling import MemoryCeiling, find_limit
 from gateway.ocpp16.faults.table import FaultName
 from gateway.refusal_counts import RefusalCounts
 from gateway.revocations import Revocations
+from gateway.session_log import SessionLog
 from gateway.telemetry import Telemetry
 from gateway.until_stored import until_stored
 from state.errors import StateError
@@ -48,6 +49,7 @@ class Node:
         self.telemetry = Telemetry()
         self.fault_counts = FaultCounts(store, self.background)
         self.refusals = RefusalCounts(store, self.background)
+        self.session_log = SessionLog(nursery)
         self.revocations = revocations or Revocations()
         self.readoptions = trio.Semaphore(READOPTIONS)
         self.memory = MemoryCeiling(find_limit(config.limits.memory_bytes))

@@ -335,6 +335,8 @@ async def _serve_as(
         session = Session(node, claimed, connection, attached, admitted.certificate)
         session.link.secrets = admitted.secrets
         hub.add(session)
+        node.session_log.note_opened(claimed.lease, attached)
+        began = trio.current_time()
         try:
             closed = await session.run(
                 claimed.pending, after=partial(admission.takeovers.end_predecessor, claimed)
@@ -343,6 +345,7 @@ async def _serve_as(
             hub.remove(session)
             seen_s = session.link.unstored_seen_s()
         reason = f"{closed.code} {closed.reason}".strip()
+        node.session_log.note_ended(claimed.lease, closed, trio.current_time() - began)
     finally:
         node.release(admitted.keys, holder, reason, seen_s)
 
