@@ -26,6 +26,8 @@ from tests.support.valkey_server import ValkeyServer
 from tests.support.waiting import GENEROUS_S
 
 PEPPER = secrets.token_urlsafe(32)
+_QUICK = {"CSMS__DRAIN__WINDOW_S": "0.2", "CSMS__BOOT__HEARTBEAT_SPREAD_PERCENT": "0"}
+"""Settings of a gateway with which tests are quick, and know the heartbeat interval."""
 
 
 class Process:
@@ -153,7 +155,7 @@ class Central:
         log = self.directory / "gateways.log"
         return Process(
             ("gateway",),
-            {**_common(store_url or self.valkey.url, "WS_PORT"), "CSMS__DRAIN__WINDOW_S": "0.2", **over},
+            {**_common(store_url or self.valkey.url, "WS_PORT"), **_QUICK, **over},
             log,
         )
 
