@@ -39,11 +39,12 @@ async def gateway_kills(bench: Bench) -> None:
         await running.wait_connected()
         aimed = 0
         for number in range(kills):
-            place = bench.dice.choice(pool.places)
             if number % 3 == 0:
-                aimed += await kill_before_the_answer(place, number)
+                place, hit = await kill_before_the_answer(pool.places, number)
+                aimed += hit
             else:
                 await trio.sleep(bench.dice.uniform(0.1, 1.5))
+                place = bench.dice.choice(pool.places)
                 place.kill()
             await place.start()
             if number % 10 == 9:
@@ -59,20 +60,26 @@ async def gateway_kills(bench: Bench) -> None:
         bench.require(found.replayed >= least, f"only {found.replayed} of {least} retried facts were replays")
 
 
-async def kill_before_the_answer(place: Worker, number: int) -> bool:
-    """Kill the gateway when the store has a fact whose answer the gateway does not get."""
-    assert place.proxy is not None
-    place.proxy.swallowing = trio.Event()
+async def kill_before_the_answer(places: list[Worker], number: int) -> tuple[Worker, bool]:
+    """Kill the first gateway that gets no answer from the store for a fact that the store has.
+
+    Returns the killed gateway, and whether there was such a fact within some seconds.
+    """
     name = "transactions/start" if number % 2 else "transactions/stop"
-    place.proxy.swallow_from = SCRIPTS[name].sha.encode()
+    hit = trio.Event()
+    armed = [place.proxy for place in places if place.proxy is not None]
+    for proxy in armed:
+        proxy.swallowing, proxy.swallow_from = hit, SCRIPTS[name].sha.encode()
     with trio.move_on_after(15):
-        await place.proxy.swallowing.wait()
+        await hit.wait()
         await trio.sleep(0.05)  # The store needs a moment to execute the step.
-    place.kill()
-    hit = place.proxy.swallow_replies
-    place.proxy.swallow_from, place.proxy.swallow_replies = None, False
-    place.proxy.cut()
-    return hit
+    killed = next((place for place in places if place.proxy and place.proxy.swallow_replies), places[0])
+    killed.kill()
+    for proxy in armed:
+        if proxy.swallow_replies:  # A gateway that lives on gets a new connection.
+            proxy.cut()
+        proxy.swallow_from, proxy.swallow_replies = None, False
+    return killed, hit.is_set()
 
 
 @leg(
