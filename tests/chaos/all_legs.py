@@ -16,6 +16,9 @@ for name in (
     "reconnects",
     "surroundings",
     "rolling_drain",
+    "packed_history",
+    "full_store",
+    "upkeep",
     "soak",
 ):
     import_module(f"tests.chaos.{name}")

@@ -45,7 +45,7 @@ FAULTS = (
         "OOM",
         60,
         lambda server: _ask(server, "CONFIG SET maxmemory 1mb"),
-        lambda server: _ask(server, "CONFIG SET maxmemory 0"),
+        lambda server: _ask(server, "CONFIG SET maxmemory 1gb"),
     ),
     Fault(
         "NOREPLICAS",
