@@ -44,6 +44,7 @@ PAGES = ("README.md", "docs/operations.md", "docs/connecting.md")
 PRODUCTION = (
     "Run csms in production",
     "Run csms in a container",
+    "When the store is in trouble",
     "Stop and drain",
     "Upgrade",
     "Back up and restore a server of your own",
