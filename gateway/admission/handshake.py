@@ -311,7 +311,7 @@ async def _serve(admission: Admission, upgrade: Upgrade, admitted: Admitted, pla
     holder = node.next_holder()
     node.attended.add(holder)
     try:
-        await _serve_as(admission, upgrade, admitted, attached, holder, place)
+        await _serve_as(admission, upgrade, admitted, attached, holder, place=place)
     finally:
         node.attended.discard(holder)
 
@@ -322,6 +322,7 @@ async def _serve_as(
     admitted: Admitted,
     attached: leases.Attachment,
     holder: str,
+    *,
     place: Place,
 ) -> None:
     """Claim the lease for the session `holder`, and serve the session until it ends."""
