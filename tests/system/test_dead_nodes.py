@@ -85,7 +85,9 @@ async def test_many_dead_nodes_are_reaped_once_and_then_cost_almost_nothing(cent
             await store.execute("CONFIG", "RESETSTAT")
             async with central.gateway():
                 await until(lambda: nothing_is_held(store, dead), 120)
-                steps = (await count_calls(store)).get("srem", 0) / 2  # A step that reaps a lease calls it twice.
+                steps = (await count_calls(store)).get(
+                    "srem", 0
+                ) / 2  # A step that reaps a lease calls it twice.
                 assert len(dead) * each <= steps < 1.2 * len(dead) * each
                 living = [ChargePointKeys(tenant.id, name) for name in ("live-1", "live-2")]
                 assert await count_online(store, living) == 2

@@ -12,8 +12,10 @@ import pytest
 import trio
 
 from state import charge_points, transactions
+from state.keys import ChargePointKeys
 from state.nodes import leases
 from state.store import StoreConfig, open_store
+from state.tenants import tenants
 from tests.support.charge_point_peer import charge_point
 from tests.support.waiting import until
 from tests.system.central import Central, central_system
@@ -78,3 +80,54 @@ async def test_a_pending_charge_point_stays_pending_after_a_wipe_of_the_store(do
                 doomed.valkey.flush()
                 assert (await cp.call("BootNotification", boot))["status"] == "Pending"
                 assert (await cp.exchange("Heartbeat", {}))[2] == "SecurityError"
+
+
+@pytest.mark.slow  # A gateway looks for tokens and leases every 10 s.
+async def test_sessions_stay_when_an_operator_creates_the_tenant_of_a_wiped_store_again(
+    doomed: Central,
+) -> None:
+    tenant = doomed.tenant()
+    with trio.fail_after(120):
+        async with (
+            open_store(StoreConfig(url=doomed.valkey.url)) as store,
+            doomed.gateway() as gateway,
+            charge_point(tenant.url(gateway, "cp")) as cp,
+        ):
+            await cp.call("Heartbeat", {})
+            doomed.valkey.flush()
+            await tenants.put(store, tenant.id, name="again", auto_register=True)
+            await trio.sleep(25)
+            await cp.call("Heartbeat", {})
+            assert cp.closed is None
+
+
+@pytest.mark.slow  # As above.
+async def test_no_charge_point_stays_online_that_left_while_leases_were_taken_again_after_a_wipe(
+    doomed: Central,
+) -> None:
+    tenant = doomed.tenant()
+    all_ = [ChargePointKeys(tenant.id, f"cp-{number}") for number in range(200)]
+    with trio.fail_after(120):
+        async with open_store(StoreConfig(url=doomed.valkey.url)) as store, doomed.gateway() as gateway:
+
+            async def count_online() -> int:
+                return sum(bool(one and one.online) for one in await leases.list_holdings(store, all_))
+
+            async def connect_until_cancelled(number: int, connected: list[int]) -> None:
+                async with charge_point(tenant.url(gateway, f"cp-{number}")) as peer:
+                    connected.append(number)
+                    await peer.ended.wait()
+
+            async def has_begun() -> bool:
+                return await count_online() > 0
+
+            async with trio.open_nursery() as nursery:
+                connected: list[int] = []
+                for number in range(len(all_)):
+                    nursery.start_soon(connect_until_cancelled, number, connected)
+                await until(lambda: len(connected) == len(all_))
+                doomed.valkey.flush()
+                await until(has_begun, every_s=0.005)
+                nursery.cancel_scope.cancel()
+            await trio.sleep(25)
+            assert await count_online() == 0
