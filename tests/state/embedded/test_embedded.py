@@ -5,15 +5,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
 
+from state import keys
 from state.embedded import embedded
 from state.embedded.embedded import Disk, run_embedded
 from state.errors import StoreRefused, StoreUnavailable
-from state.store import StoreConfig, open_store
+from state.store import Store, StoreConfig, open_store
 from tests.support.pace import Pace
 from tests.support.processes import gone
 from tests.support.waiting import until
@@ -104,6 +106,48 @@ async def test_writes_are_refused_while_the_free_disk_space_is_below_the_limit(
                 assert await store.execute("GET", "k") == b"1"
                 free = 1000
                 await until(can_write, every_s=0.05)
+            nursery.cancel_scope.cancel()
+
+
+async def test_the_supervisor_reports_a_disk_that_fills_up_before_the_server_refuses_writes(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "LOOK_EVERY_S", 0.05)
+    free = 4000
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+
+            async def run(*, task_status: trio.TaskStatus[str]) -> None:
+                await run_embedded(
+                    directory, floor_bytes=1000, disk=lambda _: Disk(free, 10_000), task_status=task_status
+                )
+
+            def reported(store: Store) -> tuple[str, str]:
+                store.headroom_watch.look_soon()
+                return store.headroom.level, store.headroom.resource
+
+            url = await nursery.start(run)
+            async with open_store(StoreConfig(url=url)) as store:
+                for left, level in ((1999, "scarce"), (1400, "full"), (2300, "low")):
+                    free = left
+                    await until(lambda level=level: reported(store) == (level, "disk"), every_s=0.1)  # type: ignore[misc]
+                    await store.execute("SET", "k", 1)
+                free = 20_000
+                await until(lambda: reported(store) == ("ok", "memory"), every_s=0.1)
+                assert await store.execute("EXISTS", keys.DISK) == 0
+            nursery.cancel_scope.cancel()
+
+
+async def test_the_server_refuses_writes_beyond_its_limit_of_memory(directory: Path) -> None:
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            url = await nursery.start(partial(run_embedded, directory, max_memory=20 << 20))
+            async with open_store(StoreConfig(url=url)) as store:
+                big = [("SETRANGE", f"k{number}", 1 << 20, "x") for number in range(30)]
+                with pytest.raises(StoreUnavailable, match="OOM"):
+                    await store.pipeline(big)
+                await until(lambda: store.headroom.level == "full")
+                assert store.headroom_watch.memory.limit == 20 << 20
             nursery.cancel_scope.cancel()
 
 
