@@ -19,6 +19,7 @@ for name in (
     "packed_history",
     "full_store",
     "upkeep",
+    "thirty_days",
     "soak",
 ):
     import_module(f"tests.chaos.{name}")
