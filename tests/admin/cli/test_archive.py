@@ -21,6 +21,8 @@ DAY = "2026-11-29"
 @pytest.fixture
 def settings(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let the command find a store and a directory. Returns the directory."""
+    # The log of the command would go to the stderr of the whole run of tests.
+    monkeypatch.setattr("gateway.service.logs.configure", lambda *_: None)
     monkeypatch.setenv("CSMS__STORE__URL", redis_url)
     monkeypatch.setenv("CSMS__SECURITY__PEPPER", PEPPER.decode())
     monkeypatch.setenv("CSMS__ARCHIVE__DIRECTORY", str(tmp_path / "archive"))
