@@ -103,7 +103,7 @@ KINDS = (
         "store",
         "each entry 10 minutes after the last heartbeat of its node",
         "one field for each node",
-        ("test_a_dead_node_is_removed_when_its_record_has_expired_and_no_lease_of_it_is_left",),
+        ("test_a_dead_node_is_forgotten_when_its_record_has_expired_and_no_lease_of_it_is_left",),
     ),
     Kind(
         "node",
@@ -111,7 +111,7 @@ KINDS = (
         "node",
         "10 minutes after the last heartbeat of the node",
         "one for each node",
-        ("test_a_dead_node_is_removed_when_its_record_has_expired_and_no_lease_of_it_is_left",),
+        ("test_a_dead_node_is_forgotten_when_its_record_has_expired_and_no_lease_of_it_is_left",),
     ),
     Kind(
         "inbox",
@@ -122,19 +122,11 @@ KINDS = (
         ("test_the_number_of_unread_messages_in_an_inbox_is_bounded",),
     ),
     Kind(
-        "reaping",
-        "the node that marks the charge points of a dead node as offline",
-        "node",
-        "after 15 s, unless it is prolonged",
-        "one for each dead node",
-        ("test_only_one_node_reaps_a_dead_node_until_its_right_to_do_so_expires",),
-    ),
-    Kind(
         "held",
         "charge points whose leases a node holds",
         "node",
         "when the last of them is released or reaped",
         "one entry for each lease",
-        ("test_a_dead_node_is_removed_when_its_record_has_expired_and_no_lease_of_it_is_left",),
+        ("test_a_dead_node_is_forgotten_when_its_record_has_expired_and_no_lease_of_it_is_left",),
     ),
 )

@@ -77,6 +77,14 @@ KINDS = (
         ),
     ),
     Kind(
+        "seen",
+        "when the charge points of the partition were last seen",
+        "partition",
+        "each entry with its charge point",
+        "one field for each charge point",
+        ("test_a_charge_point_that_was_deleted_leaves_no_time_at_which_it_was_last_seen",),
+    ),
+    Kind(
         "overdue",
         "commands by their deadlines",
         "partition",

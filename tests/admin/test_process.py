@@ -2,13 +2,14 @@
 
 import socket
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import httpx
 import msgspec
 import pytest
 import trio
 
-from admin.config import AdminConfig, AdminLimits, AdminListen, AdminSecurity
+from admin.config import AdminConfig, AdminLimits, AdminListen, AdminSecurity, ArchiveConfig
 from admin.hypercorn import CannotListen, begin_listening, bind
 from admin.process import serve_admin
 from state import keys
@@ -21,6 +22,7 @@ from tests.admin.api import PEPPER, TENANT
 from tests.admin.problem import is_problem
 from tests.support.event_stream import event_stream
 from tests.support.fault_proxy import fault_proxy
+from tests.support.finished import finish
 from tests.support.valkey_server import ValkeyServer
 from tests.support.waiting import until
 
@@ -77,6 +79,30 @@ async def test_the_admin_process_answers_requests_and_probes_and_removes_its_nod
         with trio.fail_after(60):
             await running.gone.wait()
     assert await nodes.list_nodes(store) == []
+
+
+async def test_the_admin_process_archives_what_is_finished_and_shows_it_over_the_api(
+    store: Store, redis_url: str, tmp_path: Path
+) -> None:
+    await tenants.put(store, TENANT, name="", auto_register=False)
+    made = await api_keys.create(store, PEPPER, "test", None)
+    number = await finish(store, "CP-1", tenant=TENANT)
+    archive = ArchiveConfig(directory=str(tmp_path / "archive"))
+    running = Running(msgspec.structs.replace(config_of(redis_url), archive=archive))
+    async with trio.open_nursery() as nursery, httpx.AsyncClient() as client:
+        await nursery.start(running.run)
+        metrics = f"http://127.0.0.1:{running.ports['health']}/metrics"
+
+        async def has_dropped() -> bool:
+            return "csms_dropped_transactions_total 1.0" in (await client.get(metrics)).text
+
+        await until(has_dropped)
+        url = f"http://127.0.0.1:{running.ports['admin']}/v1/tenants/{TENANT}/transactions/CP-1.{number}"
+        response = await client.get(url, headers={"Authorization": f"Bearer {made.secret}"})
+        assert response.json()["archived"] is True
+        running.stop.set()
+        with trio.fail_after(60):
+            await running.gone.wait()
 
 
 @pytest.mark.parametrize("left", ["unread events", "half a body", "half a head"])
