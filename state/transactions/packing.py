@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 
 import structlog
+import trio
 
 from state.keys import PARTITIONS, ChargePointKeys, decode, unarchived, unpacked
 from state.store import Store
@@ -21,7 +22,7 @@ from state.transactions.listing import public_id
 from state.transactions.packed_values import Block, Directory
 from state.transactions.stored_values import digest, is_of_stop
 
-_READ = 32 * blocks.MESSAGES
+_READ = 16 * blocks.MESSAGES
 _READ_BYTES = 8 * blocks.BYTES
 """How much of a long transaction is in memory at once."""
 
@@ -87,8 +88,12 @@ class _Packing:
             found = await unpacked_values.read_first(
                 self._store, self._keys.values(self._id), most=_READ, most_bytes=_READ_BYTES
             )
-            stops = deque(one for one in found.messages if is_of_stop(one[1].text))
-            others = deque(one for one in found.messages if not is_of_stop(one[1].text))
+            stops: _Messages = deque()
+            others: _Messages = deque()
+            for number, one in enumerate(found.messages):
+                (stops if is_of_stop(one[1].text) else others).append(one)
+                if number % blocks.MESSAGES == 0:
+                    await trio.lowlevel.checkpoint()
             left = None if found.messages else await self._step(0, b"", b"", [])
             for waiting in (others, stops):
                 while waiting:

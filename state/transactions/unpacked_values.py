@@ -1,5 +1,6 @@
 """The messages of a transaction that are not packed. The server keeps them in no order."""
 
+from heapq import merge
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -11,7 +12,9 @@ from state.transactions.blocks import Message
 from state.transactions.stored_values import is_packed_of_stop
 
 _AT_ONCE = 250
-"""Messages that are read at once, in less than a millisecond of each process."""
+"""Messages that the server reads at once, in less than a millisecond."""
+_TURN = 100
+"""Messages that are sorted or unpacked before other tasks may run."""
 
 
 class Rough(NamedTuple):
@@ -39,20 +42,21 @@ async def read_first(
     About `most` messages or `most_bytes` of text are returned, and all of the same millisecond.
     """
     least = begin or Rough(of_stop=False, received_ms=0)
-    found: dict[bytes, Rough] = {}  # The server may return a message twice.
+    runs: list[list[tuple[Rough, bytes]]] = []
     rest: Rough | None = None
     scan = b"0"
     while True:
         scan, flat = await store.execute("HSCAN", key, scan, "COUNT", _AT_ONCE)
-        for record, received in zip(flat[::2], flat[1::2], strict=True):
-            rough = Rough(is_packed_of_stop(record), int(received))
-            if rough >= least:
-                found[record] = rough
-        if len(found) > 2 * most + _AT_ONCE or scan == b"0":
-            found, left = _first(found, most, least)
-            rest = min(filter(None, (rest, left)), default=None)
-        if scan == b"0":
-            return await _unpack(found, rest, least, most_bytes)
+        roughs = (
+            (Rough(is_packed_of_stop(one), int(at)), one)
+            for one, at in zip(flat[::2], flat[1::2], strict=True)
+        )
+        runs.append(sorted(pair for pair in roughs if pair[0] >= least))
+        if len(runs) * _AT_ONCE > 2 * most + _AT_ONCE or scan == b"0":
+            kept, left = await _merge(runs, most, least)
+            rest, runs = min(filter(None, (rest, left)), default=None), [kept]
+            if scan == b"0":
+                return await _unpack(kept, rest, least, most_bytes)
 
 
 async def read_latest(store: Store, key: str, *, most: int, most_bytes: int) -> list[Message]:
@@ -75,34 +79,43 @@ async def read_latest(store: Store, key: str, *, most: int, most_bytes: int) -> 
         if messages and size > most_bytes:
             break
         messages.append(Message(rough.received_ms, text))
-        if len(messages) % _AT_ONCE == 0:
+        if len(messages) % _TURN == 0:
             await trio.lowlevel.checkpoint()
     return messages[::-1]
 
 
-def _first(found: dict[bytes, Rough], most: int, begin: Rough) -> tuple[dict[bytes, Rough], Rough | None]:
-    """Return the first messages in order, and the place of the next.
+async def _merge(
+    runs: list[list[tuple[Rough, bytes]]], most: int, begin: Rough
+) -> tuple[list[tuple[Rough, bytes]], Rough | None]:
+    """Return the first messages of sorted runs, and the place of the next.
 
     The messages of the place `begin` may have been read before, so they do not count.
     """
-    ordered = sorted(found.items(), key=itemgetter(1))
-    beyond = [rough for _, rough in ordered if rough > begin]
-    if len(beyond) <= most:
-        return dict(ordered), None
-    last = beyond[most - 1]
-    kept = {record: rough for record, rough in ordered if rough <= last}
-    return kept, ordered[len(kept)][1] if len(kept) < len(ordered) else None
+    kept: list[tuple[Rough, bytes]] = []
+    beyond = 0
+    for pair in merge(*runs):
+        if kept and pair == kept[-1]:
+            continue  # The server may return a message twice.
+        if beyond >= most and pair[0] != kept[-1][0]:
+            return kept, pair[0]
+        kept.append(pair)
+        beyond += pair[0] > begin
+        if len(kept) % _TURN == 0:
+            await trio.lowlevel.checkpoint()
+    return kept, None
 
 
-async def _unpack(found: dict[bytes, Rough], rest: Rough | None, begin: Rough, most_bytes: int) -> Found:
+async def _unpack(
+    found: list[tuple[Rough, bytes]], rest: Rough | None, begin: Rough, most_bytes: int
+) -> Found:
     messages: list[tuple[bytes, Message]] = []
     size, last = 0, None
-    for number, (record, rough) in enumerate(found.items(), 1):
+    for number, (rough, record) in enumerate(found, 1):
         if size > most_bytes and rough != last:
             return Found(messages, rough)
         text = compact.unpack(record)
         messages.append((record, Message(rough.received_ms, text)))
         size, last = size + (len(text) if rough > begin else 0), rough
-        if number % _AT_ONCE == 0:
+        if number % _TURN == 0:
             await trio.lowlevel.checkpoint()
     return Found(messages, rest)
