@@ -80,6 +80,8 @@ def check_meter_values(request: core.MeterValues, appended: Appended, charge_poi
         charge_point.fault("repeated_values")
     if request.transaction_id is None:
         return
+    if appended.outcome == "dropped":
+        charge_point.fault("too_many_values")
     if appended.outcome == "stray":
         charge_point.fault("unknown_transaction")
     elif request.transaction_id == charge_point.memory.ended:

@@ -1,7 +1,8 @@
 """DataTransfer from charge points: the vendors that an operator has configured, and the received transfers.
 
 A tenant has at most 200 vendors. The latest 100 transfers of a charge point are kept, each in full length.
-Vendor ids and message ids are CiStrings, which are compared with ASCII case folded.
+Long transfers are kept only as far as they have 2 MiB together. Vendor ids and message ids are CiStrings,
+which are compared with ASCII case folded.
 """
 
 import re
@@ -17,6 +18,8 @@ from state.tenants.id_tags import fold
 
 VENDORS = 200
 KEPT = 100
+KEPT_BYTES = 2 << 20
+"""Length of the kept transfers together. The latest is kept in any case, and short ones may add as much."""
 
 Answer = Literal["Accepted", "Rejected"]
 Status = Literal["Accepted", "Rejected", "UnknownMessageId"]
@@ -101,7 +104,7 @@ async def keep(store: Store, keys: ChargePointKeys, transfer: Transfer) -> str |
         "features/data_transfer_keep",
         (keys.data_transfers, keys.events, keys.record, keys.lease),
         (
-            *(keys.member, _encode(transfer), KEPT, "data_transfer.received"),
+            *(keys.member, _encode(transfer), KEPT, KEPT_BYTES, "data_transfer.received"),
             *(b'{"transfer":"', b'",' + event[1:]),
         ),
     )

@@ -38,8 +38,8 @@ type FaultName = Repair | FrameRepair | Literal[
     "payload_missing", "payload_invalid", "csr_version",
     "time_no_zone", "time_format", "time_unreadable", "time_before_2015", "time_ahead", "clock_stuck",
     "repeated_start", "repeated_stop", "repeated_values", "orphan_stop", "unknown_transaction",
-    "values_after_stop", "connector_zero", "available_while_charging", "meter_negative", "meter_backwards",
-    "meter_jump", "stop_before_start", "stop_contradicts",
+    "values_after_stop", "too_many_values", "connector_zero", "available_while_charging", "meter_negative",
+    "meter_backwards", "meter_jump", "stop_before_start", "stop_contradicts",
     "reservation_zero", "id_tag_odd", "id_tag_empty",
 ]
 # fmt: on
@@ -238,6 +238,8 @@ FAULTS: Final[dict[str, Fault]] = {
         "csms stored the values separately, under their connector.",
         values_after_stop="Meter values of a transaction came after its stop. "
         "csms kept them with the transaction.",
+        too_many_values="A transaction had 100,000 messages with meter values, or 32 MiB of long ones. "
+        "csms dropped and counted the message.",
         connector_zero="A message named connector 0, which is the whole charge point, for something that "
         "only a real connector can do. csms kept the message as sent.",
         available_while_charging="A connector reported Available during its transaction. "

@@ -3,7 +3,7 @@
 import pytest
 
 from state.features import data_transfer
-from state.features.data_transfer import KEPT, VENDORS, Status, Transfer, Vendor
+from state.features.data_transfer import KEPT, KEPT_BYTES, VENDORS, Status, Transfer, Vendor
 from state.keys import ChargePointKeys
 from state.paging import BadCursor, encode_cursor
 from state.store import Store
@@ -79,6 +79,20 @@ async def test_data_transfers_are_listed_in_pages_and_the_newest_comes_first(sto
         "message_id": None,
         "status": "Accepted",
     }
+
+
+async def test_long_data_transfers_are_kept_only_as_far_as_they_have_2_mib_together(store: Store) -> None:
+    long = "x" * 600_000
+    for number in range(5):
+        await data_transfer.keep(store, KEYS, a_transfer(data=f"{number}{long}"))
+        await data_transfer.keep(store, KEYS, a_transfer(data=f"short {number}"))
+    page = await data_transfer.list_(store, "acme", "CP-1", limit=1000)
+    found = [one.transfer.data or "" for one in page.items]
+    assert [one[:7] for one in found if one.startswith("short")] == [f"short {n}" for n in (4, 3, 2, 1)]
+    assert [one[0] for one in found if not one.startswith("short")] == ["4", "3", "2"]
+    await data_transfer.keep(store, KEYS, a_transfer(data="y" * KEPT_BYTES))
+    page = await data_transfer.list_(store, "acme", "CP-1", limit=1000)
+    assert [(one.transfer.data or "")[:1] for one in page.items] == ["y"]
 
 
 async def test_only_the_latest_100_data_transfers_are_kept(store: Store) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from state.charge_points import connectors
 from state.charge_points.connectors import Connector
-from state.keys import ChargePointKeys
+from state.keys import ChargePointKeys, unpacked
 from state.nodes.leases import Fence, Lease
 from state.store import Store, StoreConfig, open_store
 from state.transactions import (
@@ -27,6 +27,7 @@ from state.transactions import (
     get,
     meter_values,
     orphans,
+    packing,
     start,
     stop,
 )
@@ -92,6 +93,7 @@ STORIES = st.lists(
             st.just("unknown stop"), st.sampled_from(["-1", "0", "5"]), st.integers(0, 2), st.booleans()
         ),
         st.tuples(st.just("values"), st.integers(-2, 3), st.integers(0, 2), st.booleans()),
+        st.tuples(st.just("pack")),
         st.tuples(st.just("wipe"), st.integers(0, 4), st.booleans()),
     ),
     min_size=5,
@@ -247,6 +249,9 @@ class Story:
             model.strays.add((1, number, payload))
         assert appended == (expected, fence)
 
+    async def pack(self) -> None:
+        await packing.pack_due(self.store, self.lease.keys.partition, 2**50, 100)
+
     async def wipe(self, rarely: int, readopted: bool) -> None:  # noqa: FBT001  Drawn.
         if rarely:
             return
@@ -292,6 +297,14 @@ class Story:
         }
         assert strays == model.strays
 
+    async def check_packed(self) -> None:
+        """Check that each message of a finished transaction is packed, and that none waits for it."""
+        keys = self.lease.keys
+        assert await self.store.execute("ZCARD", unpacked(keys.partition)) == 0
+        for number, known in self.model.transactions.items():
+            loose = await self.store.execute("HLEN", keys.values(number))
+            assert loose == (len(self.model.values.get(number, set())) if known.is_open else 0)
+
 
 @pytest.fixture(autouse=True)
 def _server(redis_url: str) -> None:
@@ -315,5 +328,8 @@ def test_operations_on_transactions_in_any_order_have_the_same_results_as_a_simp
                 for name, *arguments in steps:
                     await getattr(story, str(name).replace(" ", "_"))(*arguments)
                 await story.check()
+                await story.pack()
+                await story.check()
+                await story.check_packed()
 
     trio.run(run)
