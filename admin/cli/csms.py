@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from admin.cli import api_keys, archive, doctor, health, nodes, pki, up
+from admin.cli import api_keys, archive, doctor, health, nodes, pki, store, up
 from admin.cli.failures import report_failures
 from admin.cli.processes import become
 from admin.cli.stderr import drop_when_blocked
@@ -41,6 +41,7 @@ app.command(doctor.doctor)
 app.command(health.health)
 app.command(nodes.app)
 app.command(pki.app)
+app.command(store.app)
 
 type Level = Literal["debug", "info", "warning", "error"]
 type Config = Annotated[

@@ -18,6 +18,7 @@ from state.redis.url import Address
 
 type Durability = Literal["memory", "fsync", "replicated"]
 
+_REDIS_LEAST = 7
 _POLICY = ("maxmemory-policy", "noeviction", "the server would drop data that it must keep")
 _FSYNC = (
     ("appendonly", "yes", "nothing would be written to disk"),
@@ -26,6 +27,10 @@ _FSYNC = (
 )
 SETTINGS: Sequence[Arg] = ("CONFIG", "GET", *(name for name, _, _ in (_POLICY, *_FSYNC)))
 QUESTIONS: Sequence[Sequence[Arg]] = (("INFO",), SETTINGS)
+
+
+NAME, OLDER_NAME = "csms-2", "csms"
+"""Names of the connections of this release and of the release before, which `csms store upgrade` cuts."""
 
 
 class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +49,7 @@ async def greet(ask: Ask, address: Address) -> int:
     login: tuple[Arg, ...] = ()
     if address.password is not None:
         login = ("AUTH", address.username or "default", address.password)
-    [hello] = await ask([("HELLO", 3, *login, "SETNAME", "csms")])
+    [hello] = await ask([("HELLO", 3, *login, "SETNAME", NAME)])
     if isinstance(hello, ResponseError):
         raise_if_passing(hello)
         text = str(hello)
@@ -52,7 +57,13 @@ async def greet(ask: Ask, address: Address) -> int:
             raise StoreRefused(
                 f"{address} refused the login: {text}; the store's URL must hold its user and password"
             )
-        raise StoreRefused(f"{address} does not speak RESP3: {text}; use Redis 6 or newer, or Valkey")
+        raise StoreRefused(f"{address} does not speak RESP3: {text}; use Redis 7 or newer, or Valkey")
+    version = hello[b"version"].decode()
+    if hello[b"server"] == b"redis" and int(version.partition(".")[0]) < _REDIS_LEAST:
+        raise StoreRefused(
+            f"{address} is Redis {version}; use Redis {_REDIS_LEAST} or newer, or Valkey, because an older"
+            " server wraps the errors of scripts, so csms could not see that it refuses a write"
+        )
     if address.db:
         [selected] = await ask([("SELECT", address.db)])
         if isinstance(selected, ResponseError):

@@ -48,18 +48,6 @@ def test_the_error_for_an_unknown_setting_suggests_the_setting_with_the_most_sim
     assert "unknown key listen.hots; did you mean listen.host?" in said
 
 
-@pytest.mark.slow  # Each command waits 10 s for a store, which may start after csms.
-@pytest.mark.parametrize("command", ["gateway", "admin"])
-def test_each_csms_command_ends_with_an_error_of_one_line_if_there_is_no_redis_server(
-    command: str, config: Path
-) -> None:
-    env = {"CSMS__STORE__URL": "unix:///does/not/exist.sock"}
-    if command == "gateway":
-        env["CSMS__LISTEN__WS_PORT"] = "0"
-    said = one_line(csms(command, "--config", str(config), env=env))
-    assert "/does/not/exist.sock" in said
-
-
 def test_an_unknown_command_line_option_is_refused_without_a_traceback() -> None:
     done = csms("up", "--prots", "0")
     assert done.returncode != 0

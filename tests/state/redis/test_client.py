@@ -9,6 +9,7 @@ import trio
 from state.errors import StoreRefused
 from state.nodes import inbox, leases, nodes
 from state.nodes.nodes import NodeRecord
+from state.redis import checks, url
 from state.store import StoreConfig, open_store
 from tests.support.fault_proxy import fault_proxy
 from tests.support.leases import claimed
@@ -70,3 +71,24 @@ async def test_the_store_is_refused_while_its_redis_user_may_no_longer_end_old_c
                 assert not store.available
                 private_valkey.ask(b"ACL SETUSER app +client|kill")
                 await store.wait_available()
+
+
+@pytest.mark.parametrize(
+    ("server", "version", "refusal"),
+    [("redis", "6.2.14", "is Redis 6.2.14; use Redis 7 or newer"), ("valkey", "6.0.0", "")],
+)
+async def test_a_redis_that_wraps_the_errors_of_scripts_is_refused(
+    server: str, version: str, refusal: str
+) -> None:
+    hello = {b"server": server.encode(), b"version": version.encode(), b"id": 7}
+
+    async def ask(_commands: object) -> list[object]:
+        await trio.lowlevel.checkpoint()
+        return [hello]
+
+    address = url.parse("redis://127.0.0.1")
+    if refusal:
+        with pytest.raises(StoreRefused, match=refusal):
+            await checks.greet(ask, address)
+    else:
+        assert await checks.greet(ask, address) == 7
