@@ -59,6 +59,13 @@ def partition_of(tenant: str, charge_point: str) -> int:
     return crc_hqx(join(tenant, charge_point).encode(), 0) % PARTITIONS
 
 
+def member_of(key: str) -> str:
+    """Return the charge point (`member`) to which a key belongs, or "" for all other keys."""
+    tag, _, rest = key.partition("}:")
+    tenant, slash, name = rest.partition(":")[2].partition("/")
+    return f"{tenant}/{name.partition('/')[0]}" if tag.startswith("{") and slash else ""
+
+
 class _SeldomKey:
     """A key that is seldom used and therefore built on each access.
 

@@ -147,10 +147,16 @@ class Store:
         """Estimate the server's clock in Unix ms, at most half a round trip off."""
         return self.clock.now_ms()
 
-    def step(self, name: str, keys: Sequence[str], args: Sequence[Arg]) -> Coroutine[None, None, list[Any]]:
-        """Run one Lua step. Steps whose first keys share a hash tag run in the order of the calls."""
+    def step(
+        self, name: str, keys: Sequence[str], args: Sequence[Arg], *, of: str | None = None
+    ) -> Coroutine[None, None, list[Any]]:
+        """Run one Lua step.
+
+        Steps whose first keys share a hash tag run in the order of the calls. Steps of one charge point go
+        one at a time. The charge point is that of the key `of`, which is by default the first key.
+        """
         script = SCRIPTS[name]
-        return self._step(keys[0], script, _evalsha(script, keys, args))
+        return self._step(of or keys[0], script, _evalsha(script, keys, args))
 
     def step_prepared(self, prepared: Prepared, rest: Sequence[bytes]) -> Coroutine[None, None, list[Any]]:
         """Run one Lua step whose keys and first arguments are packed already.
@@ -160,12 +166,12 @@ class Store:
         return self._step(prepared.key, prepared.script, prepared.pack(rest))
 
     async def _step(self, key: str, script: Script, packed: bytes) -> list[Any]:
-        lane = self._lanes.of(key)
-        reply = await lane.pending.call(packed)
+        lane, turn = self._lanes.of(key)
+        reply = await lane.pending.call(packed, 1, turn)
         if isinstance(reply, ResponseError):
             if str(reply).startswith("NOSCRIPT"):
                 load = pack(("SCRIPT", "LOAD", script.source))
-                reply = (await lane.pending.call(load + packed, 2))[1]
+                reply = (await lane.pending.call(load + packed, 2, turn))[1]
             if isinstance(reply, ResponseError):
                 self._raise(lane, reply)
         return reply  # type: ignore[no-any-return] # A step returns a list, by the rule of state/lua.
@@ -174,7 +180,7 @@ class Store:
         """Run one command on the connection of `key`, which is by default the command's first argument."""
         if key is None:
             key = str(command[1]) if len(command) > 1 else ""
-        lane = self._lanes.of(key)
+        lane, _ = self._lanes.of(key)
         reply = await lane.pending.call(pack(command))
         if isinstance(reply, ResponseError):
             self._raise(lane, reply)

@@ -43,7 +43,7 @@ async def _keep(store: Store, of: ChargePointKeys, id_: str, times: Sequence[Any
     left_ms = int(store.clock.left_ms(now_ms, set_ms, deadline_ms))
     if left_ms <= 0:
         return False
-    await store.step("commands/reanchor", *_call(of, id_, deadline_ms, left_ms))
+    await store.step("commands/reanchor", *_call(of, id_, deadline_ms, left_ms), of=of.lease)
     return True
 
 

@@ -132,6 +132,7 @@ async def submit(
             *(keys.member, id_, action, payload, body, ttl_ms, KEPT_MS, limit, reply_to),
             "" if sealed is None else sealed.ciphertext,
         ),
+        of=keys.lease,
     )
     if reply[0] == b"conflict":
         return Conflict(id_)
@@ -222,7 +223,7 @@ async def settle(
     if not is_of(id_, keys):
         return Gone()
     call = settle_call(keys, id_, _SETTLING[status], response=response, error=error, why=why)
-    reply = await store.step("commands/settle", *call)
+    reply = await store.step("commands/settle", *call, of=keys.lease)
     match reply:
         case [b"settled", *_]:
             await _wake_waiter(store, id_, reply)
@@ -247,6 +248,7 @@ async def give_back(store: Store, keys: ChargePointKeys, id_: str, nonce: str) -
             "commands/give_back",
             (keys.command(id_), keys.events),
             (keys.member, id_, nonce, _UNWRITTEN, _LATE),
+            of=keys.lease,
         ),
     )
     if word == b"late":
@@ -256,7 +258,7 @@ async def give_back(store: Store, keys: ChargePointKeys, id_: str, nonce: str) -
 
 async def end_overdue(store: Store, keys: ChargePointKeys, id_: str) -> None:
     """Record the end of a command whose deadline has passed by the monotonic clock of the caller."""
-    await store.step("commands/settle", *settle_call(keys, id_, _OVERDUE))
+    await store.step("commands/settle", *settle_call(keys, id_, _OVERDUE), of=keys.lease)
 
 
 async def mark_unknown(
@@ -349,7 +351,8 @@ def settle_call(
 
 async def _expire(store: Store, keys: ChargePointKeys, id_: str) -> None:
     """Record that a command was not written before its deadline."""
-    reply = await store.step("commands/settle", *settle_call(keys, id_, _LATE, when="overdue"))
+    call = settle_call(keys, id_, _LATE, when="overdue")
+    reply = await store.step("commands/settle", *call, of=keys.lease)
     await _wake_waiter(store, id_, reply)
 
 

@@ -21,9 +21,10 @@ class Lanes:
         self.listing, self.liveness = make(), make()
         self._shared = [make() for _ in range(shared)]
         self.all = (*self._shared, self.listing, self.liveness)
-        self._by_key: dict[str, Lane] = {}
+        self._by_key: dict[str, tuple[Lane, str]] = {}
 
-    def of(self, key: str) -> Lane:
+    def of(self, key: str) -> tuple[Lane, str]:
+        """Return the lane of a key, and its turn: the charge point to which the key belongs, or ""."""
         return self._by_key.get(key) or self._remember(key)
 
     def trouble(self) -> StoreRefused | StoreUnavailable | None:
@@ -45,11 +46,11 @@ class Lanes:
             "oldest_s": max(0.0, monotonic() - min(oldest)) if oldest else 0.0,
         }
 
-    def _remember(self, key: str) -> Lane:
+    def _remember(self, key: str) -> tuple[Lane, str]:
         if len(self._by_key) >= _KEYS_REMEMBERED:
             self._by_key.clear()
-        lane = self._by_key[key] = self._choose(key)
-        return lane
+        found = self._by_key[key] = self._choose(key), keys.member_of(key)
+        return found
 
     def _choose(self, key: str) -> Lane:
         if key.startswith(keys.LIVENESS):
