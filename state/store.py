@@ -120,6 +120,7 @@ class Store:
         self._lost_at: float | None = None
         self._config = config
         self._lanes = Lanes(partial(self._lane, target), config.connections)
+        self._turns = self._lanes.by_key
         self._blocking = BlockingConnections(target, config.blocking_connections)
         self._changed = trio.Event()
         self.clock = ServerClock()
@@ -166,7 +167,7 @@ class Store:
         return self._step(prepared.key, prepared.script, prepared.pack(rest))
 
     async def _step(self, key: str, script: Script, packed: bytes) -> list[Any]:
-        lane, turn = self._lanes.of(key)
+        lane, turn = self._turns.get(key) or self._lanes.of(key)
         reply = await lane.pending.call(packed, 1, turn)
         if isinstance(reply, ResponseError):
             if str(reply).startswith("NOSCRIPT"):

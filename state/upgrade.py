@@ -35,6 +35,7 @@ async def upgrade(store: Store) -> Upgraded:
     or was paused, loses its connections, and is refused when it connects again.
     """
     before = await meta.check(store.pipeline)
+    await _list_older_clients(store)  # If this user may not do that, nothing must change.
     fields = [part for item in meta.fields_of(meta.FORMAT).items() for part in item]
     await store.execute("HSET", keys.META, *fields)
     after = await meta.check(store.pipeline)
@@ -42,8 +43,12 @@ async def upgrade(store: Store) -> Upgraded:
 
 
 async def _cut_older(store: Store) -> int:
+    older = await _list_older_clients(store)
+    return sum(await store.pipeline([("CLIENT", "KILL", "ID", id_) for id_ in older]))
+
+
+async def _list_older_clients(store: Store) -> list[str]:
     clients: bytes = await store.execute("CLIENT", "LIST")
     found = [dict(part.split("=", 1) for part in line.split()) for line in clients.decode().splitlines()]
     [own] = [client for client in found if client["id"] == str(await store.execute("CLIENT", "ID"))]
-    older = [one["id"] for one in found if one["name"] == checks.OLDER_NAME and one["db"] == own["db"]]
-    return sum(await store.pipeline([("CLIENT", "KILL", "ID", id_) for id_ in older]))
+    return [one["id"] for one in found if one["name"] == checks.OLDER_NAME and one["db"] == own["db"]]

@@ -21,11 +21,12 @@ class Lanes:
         self.listing, self.liveness = make(), make()
         self._shared = [make() for _ in range(shared)]
         self.all = (*self._shared, self.listing, self.liveness)
-        self._by_key: dict[str, tuple[Lane, str]] = {}
+        self.by_key: dict[str, tuple[Lane, str]] = {}
+        """What `of` has returned. The hot path looks here first."""
 
     def of(self, key: str) -> tuple[Lane, str]:
         """Return the lane of a key, and its turn: the charge point to which the key belongs, or ""."""
-        return self._by_key.get(key) or self._remember(key)
+        return self.by_key.get(key) or self._remember(key)
 
     def trouble(self) -> StoreRefused | StoreUnavailable | None:
         """Return why the store is not available.
@@ -47,9 +48,9 @@ class Lanes:
         }
 
     def _remember(self, key: str) -> tuple[Lane, str]:
-        if len(self._by_key) >= _KEYS_REMEMBERED:
-            self._by_key.clear()
-        found = self._by_key[key] = self._choose(key), keys.member_of(key)
+        if len(self.by_key) >= _KEYS_REMEMBERED:
+            self.by_key.clear()
+        found = self.by_key[key] = self._choose(key), keys.member_of(key)
         return found
 
     def _choose(self, key: str) -> Lane:

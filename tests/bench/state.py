@@ -66,7 +66,7 @@ async def _round(store: Store, operation: Operation, tasks: int) -> Result:
     cpu, wall = process_time(), perf_counter()
     async with trio.open_nursery() as nursery:
         for number in range(tasks):
-            nursery.start_soon(work, f"{{{number}}}:bench")
+            nursery.start_soon(work, f"{{{number}}}:bench:t/{number}")
     return Result(done, process_time() - cpu, perf_counter() - wall)
 
 
