@@ -52,7 +52,7 @@ from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import leases
 from state.store import Store
-from state.tenants import spellings, tokens
+from state.tenants import spellings
 from state.tenants.id_tags import fold
 from state.tenants.tenants import Tenant
 
@@ -163,8 +163,9 @@ async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
     user, peer = who.charge_point, _Peer(upgrade.remote[0], f"{who.tenant}/{fold(who.charge_point)}")
     _check_attempts(admission.attempts, peer, ChargePointKeys(who.tenant, who.charge_point))
     try:
-        shown = await tokens.look_up(node.store, node.pepper, who.tenant, who.token)
-        record, security = await charge_points.get_with_security(node.store, who.tenant, who.charge_point)
+        shown, record, security = await charge_points.get_with_token(
+            node.store, node.pepper, who.tenant, who.token, who.charge_point
+        )
         if record is None and shown.token is not None and _may_be_respelled(shown.tenant):
             who, record, security = await _find_by_spelling(node, who, security)
     except StoreUnavailable:

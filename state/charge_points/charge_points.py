@@ -3,7 +3,7 @@
 Operators can list and delete charge points.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -25,7 +25,7 @@ from state.record import (
     settings_fields,
 )
 from state.store import Store
-from state.tenants import spellings
+from state.tenants import spellings, tokens
 
 TOMBSTONE_MS = 86_400_000
 """How long the lease of a deleted charge point is kept.
@@ -106,6 +106,24 @@ async def get_with_security(
     """
     keys = ChargePointKeys(tenant, charge_point)
     record, proof = await store.pipeline([("HGETALL", keys.record), ("HGETALL", keys.security)])
+    return _read_with_security(tenant, charge_point, record, proof)
+
+
+async def get_with_token(
+    store: Store, pepper: bytes, tenant: str, secret: str, charge_point: str
+) -> tuple[tokens.Shown, ChargePointRecord | None, Security]:
+    """Read all that a handshake needs, in one round trip: the token in the path, and `get_with_security`."""
+    keys = ChargePointKeys(tenant, charge_point)
+    shown, record, proof = await store.pipeline(
+        [tokens.command(tenant, secret), ("HGETALL", keys.record), ("HGETALL", keys.security)]
+    )
+    found = tokens.read_shown(pepper, tenant, secret, shown)
+    return found, *_read_with_security(tenant, charge_point, record, proof)
+
+
+def _read_with_security(
+    tenant: str, charge_point: str, record: Mapping[bytes, bytes], proof: dict[bytes, bytes]
+) -> tuple[ChargePointRecord | None, Security]:
     found = read_charge_point(tenant, charge_point, record)
     if found is None:
         read_charge_point(tenant, charge_point, _NOBODYS_RECORD)

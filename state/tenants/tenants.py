@@ -4,6 +4,7 @@ The hash also has the tenant's tokens, so that a handshake reads both at once. A
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -81,7 +82,7 @@ async def put(
 
 
 async def get(store: Store, tenant: str) -> Tenant | None:
-    return read_tenant(tenant, await store.execute("HMGET", keys.tokens(tenant), *FIELDS))
+    return read_tenant(tenant, tuple(await store.execute("HMGET", keys.tokens(tenant), *FIELDS)))
 
 
 async def list_(store: Store, *, cursor: str | None = None, limit: int = 100) -> Page[Tenant]:
@@ -89,7 +90,7 @@ async def list_(store: Store, *, cursor: str | None = None, limit: int = 100) ->
     page = await list_members(store, [keys.TENANTS], limit=limit, cursor=cursor)
     names = [member.decode() for member in page.items]
     found = await store.pipeline([("HMGET", keys.tokens(name), *FIELDS) for name in names])
-    tenants = (read_tenant(name, values) for name, values in zip(names, found, strict=True))
+    tenants = (read_tenant(name, tuple(values)) for name, values in zip(names, found, strict=True))
     return Page(tuple(tenant for tenant in tenants if tenant is not None), page.next)
 
 
@@ -112,8 +113,12 @@ async def delete(store: Store, tenant: str) -> Literal["deleted", "unknown", "in
     return "deleted" if known else "unknown"
 
 
-def read_tenant(tenant: str, values: list[bytes | None]) -> Tenant | None:
-    """Make a tenant from the values of FIELDS. Returns None if the store has no values."""
+@lru_cache(1_024)
+def read_tenant(tenant: str, values: tuple[bytes | None, ...]) -> Tenant | None:
+    """Make a tenant from the values of FIELDS. Returns None if the store has no values.
+
+    Each handshake needs its tenant, and the values seldom change.
+    """
     if values[0] is None:
         return None
     stored = {name.encode(): value for name, value in zip(FIELDS, values, strict=True) if value is not None}

@@ -9,15 +9,17 @@ certificate can go on using it. A retired token opens nothing by itself. A token
 point, and is then wrong in the path of any other charge point.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import batched, groupby
 from operator import itemgetter
+from typing import Any
 
 import msgspec
 
 from state import keys
 from state.errors import StateError
 from state.paging import Page, list_members
+from state.redis.connection import Arg
 from state.store import Store
 from state.tenants import credentials
 from state.tenants.credentials import NewSecret
@@ -28,7 +30,7 @@ _AT_ONCE = 200
 """Greatest number of tokens in one command."""
 _COMMANDS = 5
 """Greatest number of such commands in one round trip."""
-_NOBODYS_FIELDS: list[bytes | None] = [b"", b"0", b"1", b"Accepted", b"0", b"manual", b"[]"]
+_NOBODYS_FIELDS: tuple[bytes | None, ...] = (b"", b"0", b"1", b"Accepted", b"0", b"manual", b"[]")
 """Values of FIELDS that are read in place of those of an unknown tenant."""
 
 
@@ -80,16 +82,21 @@ async def create(
 
 
 async def look_up(store: Store, pepper: bytes, tenant: str, secret: str) -> Shown:
-    """Return the tenant and the token that a path names. The check takes one round trip.
+    """Return the tenant and the token that a path names."""
+    return read_shown(pepper, tenant, secret, await store.execute(*command(tenant, secret)))
 
-    The check takes as long for an unknown tenant as for a wrong token.
-    """
+
+def command(tenant: str, secret: str) -> tuple[Arg, ...]:
+    """Return the command that reads what `read_shown` needs."""
+    return "HMGET", keys.tokens(tenant), *_fields(secret[: credentials.ID_LENGTH]), *FIELDS
+
+
+def read_shown(pepper: bytes, tenant: str, secret: str, reply: Sequence[Any]) -> Shown:
+    """Read the reply to `command`. This takes as long for an unknown tenant as for a wrong token."""
     token_id = secret[: credentials.ID_LENGTH]
-    stored, bound, retired, *values = await store.execute(
-        "HMGET", keys.tokens(tenant), *_fields(token_id), *FIELDS
-    )
+    stored, bound, retired, *values = reply
     right = credentials.matches(pepper, secret, stored and stored[:_DIGEST_BYTES])
-    found = read_tenant(tenant, values)
+    found = read_tenant(tenant, tuple(values))
     if found is None:
         read_tenant(tenant, _NOBODYS_FIELDS)
     shown = right and found is not None

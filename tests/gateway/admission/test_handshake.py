@@ -300,7 +300,7 @@ async def test_nobody_can_tell_from_a_refusal_which_tenants_tokens_and_charge_po
     assert len(set(answers.values())) == 1, answers
     assert answers["no_password"].startswith(b"HTTP/1.1 401 ")
     assert b'WWW-Authenticate: Basic realm="csms"' in answers["no_password"]
-    assert set(costs.values()) == {Work((("execute", 1), ("pipeline", 2)), 3)}, costs
+    assert set(costs.values()) == {Work((("pipeline", 3),), 3)}, costs
 
 
 async def test_404_tells_an_id_only_to_one_who_shows_the_token_of_a_tenant_that_allows_profile_0(

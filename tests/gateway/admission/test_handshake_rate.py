@@ -9,10 +9,10 @@ import pytest
 import trio
 
 from gateway.admission.rate import SOONEST_S, Rate
+from state import charge_points
 from state.charge_points import refusals
 from state.errors import StoreUnavailable
 from state.store import Store
-from state.tenants import tokens
 from tests.support.inner_gateway import inner_gateway
 from tests.support.raw_upgrade import Answer, dial, read_answer, request, upgrade
 
@@ -41,7 +41,7 @@ async def test_a_charge_point_beyond_the_rate_is_told_when_to_come_back_and_cost
             async def fail(*_: object) -> object:
                 raise StoreUnavailable("nobody may ask the store now")
 
-            no_time_passes.setattr(tokens, "look_up", fail)
+            no_time_passes.setattr(charge_points, "get_with_token", fail)
             answers = [await ask(f"{gateway.url}/CP-9") for _ in range(5)]
         assert [answer.status for answer in answers] == [503] * 5
         waits = [int(answer.headers["retry-after"]) for answer in answers]
@@ -76,14 +76,14 @@ async def test_a_refused_handshake_takes_no_place(store: Store, redis_url: str) 
 async def test_a_handshake_that_waits_for_the_store_takes_a_place(
     store: Store, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look_up, asked, answer = tokens.look_up, trio.Event(), trio.Event()
+    read, asked, answer = charge_points.get_with_token, trio.Event(), trio.Event()
 
     async def wait(*arguments: object) -> object:
         asked.set()
         await answer.wait()
-        return await look_up(*arguments)  # type: ignore[arg-type]
+        return await read(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(tokens, "look_up", wait)
+    monkeypatch.setattr(charge_points, "get_with_token", wait)
     async with inner_gateway(store, redis_url, rate=Rate(0, 1)) as gateway, trio.open_nursery() as nursery:
         nursery.start_soon(ask, f"{gateway.url}/CP-1")
         await asked.wait()
