@@ -79,6 +79,7 @@ def _site(directory: Path, connections: int) -> Iterator[Site]:
             tls__server_names="localhost",
             tls__client_authorities_file=roots,
             security__failures_per_minute_and_address=_UNLIMITED,
+            limits__handshakes_per_second=0,
         )
         try:
             gateway.wait_ready()

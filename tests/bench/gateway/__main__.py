@@ -8,15 +8,19 @@ import argparse
 import os
 import ssl
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 
+from gateway.config import LimitsConfig
 from tests.bench.gateway import yardstick
 from tests.bench.gateway.processes import System, cpu_s, csms_up, resident_kib
 from tests.bench.gateway.raw_client import RawChargePoint, pin_to, saturate
 
 BOOT = b'{"chargePointVendor":"csms","chargePointModel":"bench"}'
 START = b'{"connectorId":1,"idTag":"DEMO","meterStart":0,"timestamp":"2026-01-01T00:00:00Z"}'
+_PAUSE_S = 1 / LimitsConfig().handshakes_per_second
+"""A gateway refuses connections that come faster."""
 _SAMPLE = '{"value":"%b","context":"Sample.Periodic","format":"Raw","location":"Outlet",%s}'
 SAMPLES = ",".join(
     _SAMPLE.replace("%s", rest)
@@ -95,8 +99,11 @@ def _say(line: str) -> None:
 
 
 def _connect(system: System, tls: ssl.SSLContext | None, prefix: str, count: int) -> list[RawChargePoint]:
-    secure = tls is not None
-    return [RawChargePoint(system.url(f"{prefix}{n:05d}", secure=secure), tls, n) for n in range(count)]
+    fleet = []
+    for number in range(count):
+        fleet.append(RawChargePoint(system.url(f"{prefix}{number:05d}", secure=tls is not None), tls, number))
+        time.sleep(_PAUSE_S)
+    return fleet
 
 
 def _start(one: RawChargePoint) -> None:
