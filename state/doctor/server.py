@@ -8,7 +8,6 @@ from state.errors import StoreRefused
 from state.redis import checks
 from state.redis.checks import Durability
 
-_REDIS_MAJOR_MIN = 7
 _GIB = 1 << 30
 _MIB = 1 << 20
 _MEMORY_PART = 0.6
@@ -24,16 +23,13 @@ _STATUSES = {
 
 
 def judge_server(info: Mapping[str, str]) -> Finding:
-    """Judge the version, the role and the kind of the server."""
+    """Name the server and its version, and judge its role."""
     name = "Valkey" if info.get("server_name") == "valkey" else "Redis"
     version = info.get("valkey_version") or info.get("redis_version", "of an unknown version")
     try:
         checks.judge_role(info)
     except StoreRefused as error:
         return wrong("server", f"{name} {version}: {error}")
-    major = version.partition(".")[0]
-    if name == "Redis" and major.isdigit() and int(major) < _REDIS_MAJOR_MIN:
-        return wrong("server", f"Redis {version} is too old; use Redis 7 or newer, or Valkey")
     return ok("server", f"{name} {version}, a primary")
 
 

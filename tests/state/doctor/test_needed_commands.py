@@ -52,9 +52,13 @@ def test_the_list_of_needed_commands_has_the_commands_of_the_lua_steps() -> None
     ("rules", "refused", "refused_keys"),
     [
         ("~* +@all", [], 0),
-        ("~* +@all -hset -config|get -client", ["CLIENT|KILL", "CONFIG|GET", "HSET"], 0),
+        (
+            "~* +@all -hset -config|get -client",
+            ["CLIENT|ID", "CLIENT|KILL", "CLIENT|LIST", "CONFIG|GET", "HSET"],
+            0,
+        ),
         ("~csms:* +@all", [], 1),
-        ("~* +@all -@dangerous +info +config|get +client|kill", [], 0),
+        ("~* +@all -@dangerous +info +config|get +client|kill +client|list", [], 0),
     ],
 )
 async def test_the_commands_and_keys_that_a_user_may_not_use_are_found_and_nothing_is_executed(
