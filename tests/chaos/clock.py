@@ -115,14 +115,29 @@ async def step_all(bench: Bench, tenant: Tenant, gateway: Process, clocks: dict[
     ):
         await running.wait_connected()
         await running.wait_acknowledged(size)
+        quiet = await quiet_median(api, ids[1])
+        bench.figure("median of commands before, s", quiet)
         for name, of in clocks.items():
             for seconds in steps:
-                await step(bench, of, seconds, running, api)
+                await step(bench, of, seconds, running, api, max(0.1, 2 * quiet))
             bench.require(running.connections == size, f"{name}: sessions ended {running.count('ends')}")
         await judge(bench, running, api, None, tenant.id)
 
 
-async def step(bench: Bench, of: SteppedClock, seconds: int, running: Fleet, api: httpx.AsyncClient) -> None:
+async def quiet_median(api: httpx.AsyncClient, id_: str) -> float:
+    """Return how long a command takes on this machine now."""
+    times = []
+    for _ in range(20):
+        began = trio.current_time()
+        await api.post(f"/charge-points/{id_}/commands/ClearCache?timeout=10", json={})
+        times.append(trio.current_time() - began)
+        await trio.sleep(0.1)
+    return summarise(times)["median"]
+
+
+async def step(
+    bench: Bench, of: SteppedClock, seconds: int, running: Fleet, api: httpx.AsyncClient, most_s: float
+) -> None:
     """Step one clock, with a command under way that nobody answers, and send others."""
     silent: list[float] = []
     statuses: Counter[int] = Counter()
@@ -152,7 +167,7 @@ async def step(bench: Bench, of: SteppedClock, seconds: int, running: Fleet, api
         + " and ".join(f"{one:.1f} s" for one in silent),
     )
     bench.require(set(statuses) == {200}, f"{name}: commands got {dict(statuses)}")
-    bench.require(took["median"] < 0.1, f"{name}: commands took {took['median']:.3f} s")
+    bench.require(took["median"] < most_s, f"{name}: commands took {took['median']:.3f} s")
     bench.require(not errors, f"{name}: {errors} calls of charge points were refused")
     bench.require(
         len(silent) == 2 and all(SILENT_S - 0.5 < one < SILENT_S * 2 + 1 for one in silent),
