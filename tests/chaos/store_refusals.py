@@ -1,8 +1,10 @@
 """A store that refuses writes, or says nothing, while charge points go on charging."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import httpx
 import trio
 
 from state.store import Store, StoreConfig, open_store
@@ -83,7 +85,15 @@ async def store_refusals(bench: Bench) -> None:
         await running.wait_connected()
         await running.wait_acknowledged(size)
         for fault in FAULTS:
-            await endure(bench, fault, running, pool)
+            statuses: Counter[int] = Counter()
+            async with tenant.api() as api, trio.open_nursery() as nursery:
+                nursery.start_soon(command_all_the_time, api, ids[0], statuses)
+                await endure(bench, fault, running, pool)
+                nursery.cancel_scope.cancel()
+            bench.figure(f"{fault.name}: answers to commands", dict(statuses))
+            bench.require(
+                not statuses[409], f"{fault.name}: a command was told that its charge point is offline"
+            )
             online = await online_soon(store, tenant.id, ids)
             bench.require(online == size, f"{fault.name}: {size - online} charge points are offline")
         async with tenant.api() as api:
@@ -127,6 +137,13 @@ async def endure(bench: Bench, fault: Fault, running: Fleet, pool: Workers) -> N
     bench.require(within < 5, f"{fault.name}: the first fact came {within:.1f} s after the end of the fault")
     bench.require(bool(refused), f"{fault.name}: nothing was refused, so nothing was tested")
     bench.require(running.connections == connections, f"{fault.name}: sessions ended")
+
+
+async def command_all_the_time(api: httpx.AsyncClient, id_: str, statuses: Counter[int]) -> None:
+    while True:
+        done = await api.post(f"/charge-points/{id_}/commands/ClearCache?timeout=5", json={})
+        statuses[done.status_code] += 1
+        await trio.sleep(2)
 
 
 async def online_soon(store: Store, tenant: str, ids: list[str]) -> int:
