@@ -6,16 +6,18 @@ import signal
 from pathlib import Path
 
 import httpx
+import msgspec
 import trio
 
 from state.scripts import SCRIPTS
 from state.store import StoreConfig, open_store
 from tests.chaos.bench import Bench, leg
-from tests.chaos.fleet import fleet, judge
+from tests.chaos.fleet import BRISK, fleet, judge
 from tests.chaos.workers import Worker, workers
 from tests.support.up_process import UpProcess, up
 from tests.support.waiting import until
 
+UNHURRIED = msgspec.structs.replace(BRISK, charge_s=(10.0, 40.0), pause_s=(2.0, 15.0))
 HALF_A_COMMAND = b"*3\r\n$3\r\nSET\r\n$9\r\nhalf-a-co"
 
 
@@ -34,7 +36,12 @@ async def gateway_kills(bench: Bench) -> None:
     async with (
         open_store(StoreConfig(url=bench.central.valkey.url)) as store,
         workers(bench, 3) as pool,
-        fleet(bench, [f"k{n}" for n in range(size)], lambda id_: pool.url(tenant, id_)) as running,
+        fleet(
+            bench,
+            [f"k{n}" for n in range(size)],
+            lambda id_: pool.url(tenant, id_),
+            habits=UNHURRIED if size > 100 else BRISK,
+        ) as running,
     ):
         await running.wait_connected()
         aimed = 0

@@ -14,6 +14,9 @@ from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.system.central import Central, Process, Tenant
 
 
+ATTEMPTS = 5
+
+
 class Worker:
     """One place for a gateway process. The process may be killed and started again."""
 
@@ -25,10 +28,18 @@ class Worker:
         self._settings = settings
 
     async def start(self) -> None:
+        """Start the process as a supervisor would: again, if it ends before it is ready."""
         url = None if self.proxy is None else f"redis://127.0.0.1:{self.proxy.port}"
-        self.process = self._central.start_gateway(store_url=url, **self._settings)
-        self.pids.append(self.process.pid)
-        await trio.to_thread.run_sync(self.process.wait_ready)
+        for attempt in range(ATTEMPTS):
+            self.process = self._central.start_gateway(store_url=url, **self._settings)
+            self.pids.append(self.process.pid)
+            try:
+                await trio.to_thread.run_sync(self.process.wait_ready)
+                break
+            except AssertionError:
+                self.process.stop()
+                if attempt == ATTEMPTS - 1:
+                    raise
 
     @property
     def running(self) -> Process:
