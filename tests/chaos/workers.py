@@ -13,7 +13,6 @@ from tests.chaos.bench import Bench
 from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.system.central import Central, Process, Tenant
 
-
 ATTEMPTS = 5
 
 
