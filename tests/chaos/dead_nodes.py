@@ -230,7 +230,8 @@ async def roll_back(bench: Bench) -> None:
         online = await count_online(store, tenant.id, [*stayed, *came])
         bench.figure("online, of those that are connected", f"{online} of {2 * half}")
         bench.require(online == 2 * half, f"{2 * half - online} connected charge points are offline")
-        bench.require(not live.closed, f"sessions ended: {Counter(live.closed.values())}")
+        ended = dict(list(live.closed.items())[:5])
+        bench.require(not live.closed, f"{len(live.closed)} sessions ended, such as {ended}")
 
 
 async def none_online(store: Store, tenant: Tenant, ids: list[str]) -> bool:
@@ -248,4 +249,6 @@ async def require_nobody(bench: Bench, store: Store, tenant: Tenant, ids: list[s
     await trio.sleep(25)
     ghosts = await count_online(store, tenant.id, ids)
     bench.figure("online and of nobody after 5 s and after 30 s", f"{early}, {ghosts}")
-    bench.require(not ghosts, f"{ghosts} of {len(ids)} are online and have no session")
+    if ghosts:
+        shown = [id_ for id_ in ids if await count_online(store, tenant.id, [id_])]
+        bench.require(False, f"{ghosts} of {len(ids)} are online and have no session: {shown[:5]}")

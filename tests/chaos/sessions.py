@@ -23,7 +23,7 @@ class Sessions:
     def __init__(self, nursery: trio.Nursery, url: Callable[[str], str]) -> None:
         self.open: dict[str, Connection] = {}
         self.closed: dict[str, tuple[int, str]] = {}
-        """Close code of each connection that ended, and which side closed it."""
+        """Code and reason of each connection that ended."""
         self.refused: Counter[int] = Counter()
         self._nursery = nursery
         self._url = url
@@ -74,7 +74,7 @@ class Sessions:
 
         try:
             ended = await connection.run(answer)
-            self.closed[id_] = ended.code, ended.by
+            self.closed[id_] = ended.code, ended.reason
         finally:
             with trio.CancelScope(shield=True), trio.move_on_after(1):
                 await context.__aexit__(None, None, None)
