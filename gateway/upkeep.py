@@ -15,15 +15,13 @@ from gateway.node import Node
 from gateway.session.link import Link
 from state import transactions
 from state.commands import waiting
-from state.keys import PARTITIONS, ChargePointKeys, split
+from state.keys import ChargePointKeys, split
 from state.nodes import held, leases
 from state.transactions import running
 
 log = structlog.get_logger()
 
 AUDIT_S = 10.0
-EMPTY_S = 60.0
-"""Time between two looks at a partition in which this node has no session."""
 PENDING_S = 5.0
 SEEN_S = 300.0
 HOLDS_S = 1200.0
@@ -38,7 +36,6 @@ class Upkeep:
         self._node = node
         self._hub = hub
         self._identity = node.store.identity
-        self._looked_at = [0.0] * PARTITIONS
         self._ghosts: dict[int, set[str]] = {}
         """Charge points that the store lists for this node, but that had no session at the last look."""
         self._ranks: dict[int, int] = {}
@@ -47,22 +44,19 @@ class Upkeep:
     # --- Leases ------------------------------------------------------------------------------------
 
     async def compare(self, partitions: Sequence[int]) -> None:
-        """Find the sessions that have lost their lease, and the leases that have no session."""
-        now = trio.current_time()
+        """Find the sessions that have lost their lease, and the leases that have no session.
+
+        A partition without sessions may have such leases too, if its charge points left while this process
+        was paused.
+        """
         before = {
             partition: [session.link for session in self._hub.of_partition(partition)]
             for partition in partitions
         }
-        due = [
-            partition
-            for partition in partitions
-            if before[partition] or partition in self._ghosts or now - self._looked_at[partition] >= EMPTY_S
-        ]
         doubtful: list[Link] = []
         ghosts: list[str] = []
-        found = await held.list_members(self._node.store, self._node.incarnation, due)
-        for partition, members in zip(due, found, strict=True):
-            self._looked_at[partition] = now
+        found = await held.list_members(self._node.store, self._node.incarnation, partitions)
+        for partition, members in zip(partitions, found, strict=True):
             present = {session.link.lease.keys.member for session in self._hub.of_partition(partition)}
             sessions = Counter(link.lease.keys.member for link in before[partition])
             # Two sessions of a charge point cannot both hold the lease.

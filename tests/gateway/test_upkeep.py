@@ -11,14 +11,13 @@ import pytest
 import trio
 from structlog.testing import capture_logs
 
-from gateway import upkeep as upkeep_module
 from gateway.session.link import Link
 from gateway.upkeep import Upkeep
 from state import charge_points, commands, holds
 from state.commands import waiting
 from state.errors import StoreUnavailable
 from state.keys import PARTITIONS, ChargePointKeys
-from state.nodes import held, leases, nodes
+from state.nodes import leases, nodes
 from state.store import Store
 from state.tenants import id_tags
 from state.tenants.id_tags import IdTag
@@ -157,28 +156,6 @@ async def test_a_charge_point_that_only_the_set_of_a_node_lists_is_removed_from_
             await seat.upkeep.compare(ALL)
         assert await held_by(store, own) == {CP.member}
         assert await is_online(store, moved)
-
-
-async def test_partitions_without_sessions_are_read_only_once_a_minute(
-    store: Store, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: list[int] = []
-    list_members = held.list_members
-
-    async def note(store: Store, incarnation: str, partitions: list[int]) -> list[set[str]]:
-        read.extend(partitions)
-        return await list_members(store, incarnation, partitions)
-
-    monkeypatch.setattr(held, "list_members", note)
-    async with seated(store, redis_url) as seat:
-        await seat.upkeep.compare(ALL)
-        assert read == list(ALL)
-        read.clear()
-        await seat.upkeep.compare(ALL)
-        assert read == [CP.partition]
-        monkeypatch.setattr(upkeep_module, "EMPTY_S", 0)
-        await seat.upkeep.compare(ALL)
-        assert len(read) == 1 + PARTITIONS
 
 
 async def test_every_lease_is_checked_exactly_after_the_store_became_another_server(
