@@ -31,6 +31,8 @@ class ServerClock:
 
     def __init__(self) -> None:
         self.offset_ms = 0.0
+        self._width_ms = math.inf
+        """The bounds of the fastest reply so far were so far apart."""
         self._confirmed_at: float | None = None
         """Our monotonic time in ms at which the last reply showed the present offset."""
         self._steps: deque[_Step] = deque(maxlen=_STEPS_KEPT)
@@ -41,13 +43,13 @@ class ServerClock:
     def learn(self, server_ms: float, asked: float, answered: float) -> None:
         """Learn from a reply with the server's time. `asked` and `answered` are our monotonic seconds.
 
-        The server wrote its time between `asked` and `answered`. If that agrees with the present offset, the
-        offset stays, because a slow reply knows less than a fast one did.
+        The server wrote its time between `asked` and `answered`. If that agrees with the present offset, a
+        slow reply changes nothing, because it knows less than a fast one did.
         """
         least, most = server_ms - answered * 1000, server_ms - asked * 1000 + 1
         confirmed_at, self._confirmed_at = self._confirmed_at, asked * 1000
-        if confirmed_at is None:
-            self.offset_ms = (least + most) / 2
+        if confirmed_at is None or (least <= self.offset_ms <= most and most - least < self._width_ms):
+            self.offset_ms, self._width_ms = (least + most) / 2, most - least
             return
         offset = min(max(self.offset_ms, least), most)
         if abs(offset - self.offset_ms) >= STEP_MS:

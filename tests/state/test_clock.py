@@ -58,6 +58,14 @@ def test_one_reply_shows_that_the_clock_of_the_server_was_set(world: World) -> N
     assert world.clock.seconds_since_step() < 1
 
 
+def test_a_fast_reply_corrects_what_a_slow_reply_has_shown(world: World) -> None:
+    world.ask(there_ms=900, back_ms=10)
+    assert abs(world.clock.now_ms() - world.server_ms) > 100
+    world.ask()
+    assert world.clock.now_ms() == pytest.approx(world.server_ms, abs=3)
+    assert world.clock.seconds_since_step() == float("inf")
+
+
 def test_a_slow_reply_changes_nothing_if_it_agrees_with_what_is_known(world: World) -> None:
     world.ask()
     known = world.clock.offset_ms
