@@ -89,7 +89,7 @@ def test_csms_prints_nothing_if_it_is_interrupted_at_any_moment_while_it_starts(
 def test_the_admin_process_can_be_stopped_while_it_waits_for_the_store(tmp_path: Path) -> None:
     with csms("admin", tmp_path) as process:
         wait_until(lambda: handles(process.pid, signal.SIGHUP) and handles(process.pid, signal.SIGINT))
-        assert "cannot be reached" not in interrupt(process)
+        assert "Traceback" not in interrupt(process)
         assert process.returncode == 0
 
 
@@ -124,7 +124,6 @@ def test_the_first_process_of_a_container_does_not_lose_a_signal_that_comes_whil
             _, errors = unshare.communicate(timeout=GENEROUS_S)
             assert unshare.returncode in {0, 128 + signal.SIGTERM}, errors
             assert "Traceback" not in errors
-            assert "cannot be reached" not in errors
         finally:
             unshare.kill()
 
