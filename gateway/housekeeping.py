@@ -30,6 +30,8 @@ DENIED_S = 10.0
 SWEEP_S = 1.0
 STORE_S = 1.0
 MEMORY_S = 30.0
+STORM = 1_000
+"""Number of sessions that end between two turns of `Memory`, from which on it gives memory back."""
 SLICE = 500
 """Number of sessions that are checked in a row before other tasks get their turn."""
 
@@ -55,7 +57,7 @@ async def keep(
         nursery.start_soon(every, CERTIFICATES_S, "certificates", check_certificates, node, hub)
         nursery.start_soon(every, DENIED_S, "denied", follow_denied, node, hub)
         nursery.start_soon(every, SWEEP_S, "sweep", sweep_share, node, liveness)
-        nursery.start_soon(every, MEMORY_S, "memory", Memory(large_messages).turn)
+        nursery.start_soon(every, MEMORY_S, "memory", Memory(large_messages, hub).turn)
 
 
 async def _observe(liveness: Liveness) -> None:
@@ -65,20 +67,27 @@ async def _observe(liveness: Liveness) -> None:
 
 
 class Memory:
-    """Gives memory back to the system after large messages, which leave free memory behind."""
+    """Gives memory back to the system after what leaves much free memory behind.
 
-    def __init__(self, large_messages: LargeMessages) -> None:
+    These are large messages, and storms in which many sessions end. Each storm of 2,000 sessions left a
+    megabyte more.
+    """
+
+    def __init__(self, large_messages: LargeMessages, hub: Hub) -> None:
         self._large_messages = large_messages
+        self._hub = hub
         self._taken = 0
+        self._removed = 0
         self._again = False
 
     async def turn(self) -> None:
-        """Give memory back if there were large messages since the turn before the last one.
+        """Give memory back if there were large messages or a storm since the turn before the last one.
 
         A message that took room shortly before the last turn may have been freed after that turn.
         """
         taken = self._large_messages.taken
-        new, self._taken = taken != self._taken, taken
+        stormed = self._hub.removed - self._removed >= STORM
+        new, self._taken, self._removed = taken != self._taken or stormed, taken, self._hub.removed
         if new or self._again:
             await trio.to_thread.run_sync(collector.give_memory_back)
         self._again = new

@@ -10,6 +10,8 @@ class Hub:
     """The sessions of one process. `find` returns the newer session if a charge point has two sessions."""
 
     def __init__(self) -> None:
+        self.removed = 0
+        """Number of sessions that have ended since the start of the process."""
         self._sessions: dict[str, Session] = {}
         self._holders: dict[str, Session] = {}
         self._partitions: list[dict[str, Session]] = [{} for _ in range(PARTITIONS)]
@@ -37,6 +39,7 @@ class Hub:
             self._sessions[lease.keys.member] = session
 
     def remove(self, session: Session) -> None:
+        self.removed += 1
         lease = session.link.lease
         self._holders.pop(lease.holder, None)
         self._partitions[lease.keys.partition].pop(lease.holder, None)

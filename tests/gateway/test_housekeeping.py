@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from trio.testing import MockClock
 
 from gateway import housekeeping
-from gateway.housekeeping import Memory
+from gateway.housekeeping import STORM, Memory
 from gateway.hub import Hub
 from gateway.liveness import BEAT_S
 from gateway.node import Node
@@ -104,13 +104,14 @@ async def test_only_the_sessions_of_denied_or_expired_certificates_are_closed(st
     assert closed == [("denied", Close.CERTIFICATE_INVALID), ("expired", Close.CERTIFICATE_INVALID)]
 
 
-async def test_memory_is_given_back_after_large_messages_and_once_more_for_those_that_ended_later(
+async def test_memory_is_given_back_after_large_messages_and_storms_and_once_more_for_what_ended_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     given: list[str] = []
     monkeypatch.setattr(collector, "give_memory_back", lambda: given.append("back"))
     large = LargeMessages(10)
-    memory = Memory(large)
+    hub = Hub()
+    memory = Memory(large, hub)
 
     async def turn() -> int:
         given.clear()
@@ -121,6 +122,12 @@ async def test_memory_is_given_back_after_large_messages_and_once_more_for_those
     assert await large.hold("one", 5)
     assert await turn() == 1
     large.release("one")
+    assert await turn() == 1
+    assert await turn() == 0
+    hub.removed += STORM - 1
+    assert await turn() == 0
+    hub.removed += STORM
+    assert await turn() == 1
     assert await turn() == 1
     assert await turn() == 0
 
