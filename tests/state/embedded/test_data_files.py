@@ -198,6 +198,20 @@ async def test_a_server_that_rewrote_its_files_after_the_last_note_is_started_ag
             assert await store.execute("GET", "key99") == b"99"
 
 
+async def test_a_file_that_became_shorter_while_the_server_ran_is_refused_at_the_next_start(
+    directory: Path,
+) -> None:
+    with trio.fail_after(60):
+        async with embedded(directory) as store:
+            await write(store, directory)
+            before = DataFiles(directory).read_note()
+            cut(commands_of(directory))
+            await trio.sleep(0.3)  # Notes are taken each 0.05 s.
+            assert DataFiles(directory).read_note() == before
+        with pytest.raises(StoreRefused, match="bytes were on disk before"):
+            await run_embedded(directory)
+
+
 async def test_files_that_are_older_than_the_note_are_refused(directory: Path) -> None:
     with trio.fail_after(60):
         async with embedded(directory) as store:
