@@ -69,8 +69,8 @@ async def _observe(liveness: Liveness) -> None:
 class Memory:
     """Gives memory back to the system after what leaves much free memory behind.
 
-    These are large messages, and storms in which many sessions end. Each storm of 2,000 sessions left a
-    megabyte more.
+    These are large messages, and storms in which many sessions end. Without this, three storms of 2,000
+    sessions left 4 MB more.
     """
 
     def __init__(self, large_messages: LargeMessages, hub: Hub) -> None:

@@ -30,6 +30,7 @@ from state.record import RunningTrace
 from state.store import Store
 from state.traces import traces
 from state.traces.traces import Trace, TraceEntry
+from tests.support.headroom import pretend
 from tests.support.secret_frames import frames, is_hidden
 from tests.support.waiting import until
 
@@ -202,6 +203,21 @@ async def test_a_trace_shows_a_gap_in_place_of_frames_that_do_not_fit_in_its_que
     kept = await traces.get(store, KEYS.tenant, KEYS.id)
     assert kept is not None
     assert (kept.frames, kept.marks, kept.dropped) == (1017, 4, 9)
+
+
+async def test_a_trace_shows_a_gap_in_place_of_frames_that_passed_while_the_store_was_nearly_full(
+    store: Store,
+) -> None:
+    running = await start_trace(store)
+    async with around(store) as session:
+        recorder = session.recorder(running)
+        await pretend(store, "scarce")
+        recorder.record_received(b'[2,"1","Heartbeat",{}]')
+        await pretend(store, "low")
+        recorder.record_received(b'[2,"2","Heartbeat",{}]')
+        await recorder.finish(BYE)
+    found = await read_entries(store)
+    assert [(one.what, one.id) for one in found] == [("gap", None), ("in", "2"), ("disconnected", None)]
 
 
 async def test_a_trace_ends_at_its_maximum_number_of_entries_and_at_its_end_time(store: Store) -> None:
