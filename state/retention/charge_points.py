@@ -174,8 +174,9 @@ KINDS = (
         "DataTransfer messages",
         "charge point",
         "with the charge point",
-        "the latest 100 messages of up to 1 MiB each",
+        "the latest 100 messages of up to 1 MiB each, and the latest 2 MiB of long ones",
         (
+            "test_long_data_transfers_are_kept_only_as_far_as_they_have_2_mib_together",
             "test_only_the_latest_100_data_transfers_are_kept",
             "test_a_deleted_charge_point_leaves_no_jobs_or_certificates_or_data_transfers_or_security_events",
         ),
