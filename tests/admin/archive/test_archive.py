@@ -180,7 +180,7 @@ def test_a_crash_at_any_step_loses_no_committed_record_and_leaves_none_in_two_fi
             with pytest.raises(Crash):
                 put(directory, an_item(2, b"[2]"))
         # The next writer does not know whether the record was committed.
-        put(directory, an_item(2, b"[2]"), an_item(3, b"[3]"))
+        put(directory, an_item(2, b"[2]"), an_item(3, b"[3]"), day="2026-12-31")
         listed = [entry.file for entry in entries(directory)]
         lines = [line for file in listed for _, line in read_places(directory / file)]
         ids = [msgspec.json.decode(line)["id"] for line in lines]

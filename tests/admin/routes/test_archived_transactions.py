@@ -116,6 +116,20 @@ async def test_a_list_has_each_transaction_of_the_store_and_the_archive_once_in_
     assert len(await walk(archived_api, limit=limit, until=border)) == 8
 
 
+async def test_a_page_of_the_store_that_ends_early_hides_nothing_behind_newer_open_transactions(
+    archived_api: Api, store: Store, tmp_path: Path
+) -> None:
+    archived = await finish(store, "CP.1", tenant=TENANT)
+    await drop(store, tmp_path, expected=1)
+    stored = await finish(store, "CP.2", tenant=TENANT)
+    lease = await claimed(store, "CP.3", tenant=TENANT)
+    for meter in range(12):
+        await start(store, lease, a_start(meter_start=meter), ANSWER)
+    # The store reads five members for a page of one, and all of them are open.
+    found = await walk(archived_api, limit=1, open="false")
+    assert found == [(f"CP.2.{stored}", False), (f"CP.1.{archived}", True)]
+
+
 async def test_an_archived_transaction_cannot_be_ended_and_the_answer_says_when_it_stopped(
     archived_api: Api, store: Store, tmp_path: Path
 ) -> None:
