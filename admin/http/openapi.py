@@ -58,6 +58,7 @@ _PATH: dict[str, tuple[str, str]] = {
         "...",
     ),
     "denied": ("Name of a denied certificate, as the list of denied certificates shows it.", "CN=x|3f07"),
+    "node": ("Id of a gateway or admin process, as the list of nodes shows it.", "3f9c0a5d7e21b846"),
     "security_event": ("Id of the security event, as the list of security events shows it.", "..."),
     "data_transfer": (
         "Id of the received DataTransfer, as the list of DataTransfers shows it.",
