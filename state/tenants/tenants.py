@@ -113,14 +113,14 @@ async def delete(store: Store, tenant: str) -> Literal["deleted", "unknown", "in
     return "deleted" if known else "unknown"
 
 
-@lru_cache(1_024)
 def read_tenant(tenant: str, values: tuple[bytes | None, ...]) -> Tenant | None:
-    """Make a tenant from the values of FIELDS. Returns None if the store has no values.
+    """Make a tenant from the values of FIELDS. Returns None if the store has no values."""
+    return None if values[0] is None else _read_known(tenant, values)
 
-    Each handshake needs its tenant, and the values seldom change.
-    """
-    if values[0] is None:
-        return None
+
+@lru_cache(1_024)
+def _read_known(tenant: str, values: tuple[bytes | None, ...]) -> Tenant:
+    """Make a tenant that exists. Each handshake needs its tenant, and the values seldom change."""
     stored = {name.encode(): value for name, value in zip(FIELDS, values, strict=True) if value is not None}
     organisations = msgspec.json.decode(stored.pop(b"certificate_organisations", b"[]"))
     return read_record(Tenant, stored, id=tenant, certificate_organisations=organisations)
