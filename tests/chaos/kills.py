@@ -60,7 +60,10 @@ async def gateway_kills(bench: Bench) -> None:
         await running.wait_connected(300)
         bench.figure("charge points, kills, of these aimed", f"{size}, {kills}, {aimed}")
         bench.figure("all connected again after the last kill, s", trio.current_time() - killed_at)
-        bench.figure("ends of connections", dict(running.count("ends").most_common(6)))
+        ends = running.count("ends")
+        bench.figure("ends of connections", dict(ends.most_common(6)))
+        flapping = ends["refused with 429"]
+        bench.require(not flapping, f"{flapping} handshakes were refused as flapping, because gateways died")
         async with tenant.api() as api:
             found = await judge(bench, running, api, store, tenant.id)
         least = bench.scaled(20)

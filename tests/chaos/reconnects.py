@@ -18,6 +18,8 @@ from tests.support.fault_proxy import RESET
 from tests.support.waiting import until
 
 PER_MINUTE = 5
+ANSWER_S = 3.0
+"""A charge point takes up to this time to answer, so that commands are under way when it changes."""
 LATE_S = 1.0
 """Bytes that an older connection wrote in time may be read this long after the newer one's first bytes."""
 FINAL = frozenset(("answered", "error", "expired", "timeout", "offline", "busy", "unknown"))
@@ -75,24 +77,30 @@ class Wanderer:
                 await trio.sleep(self._dice.uniform(0.2, 1.0))
 
     async def _serve(self, connection: Connection, number: int, admitted: trio.Event) -> None:
+        async def answer(id_: str) -> None:
+            await trio.sleep(self._dice.uniform(0.0, ANSWER_S))
+            try:
+                await connection.send(msgspec.json.encode([3, id_, {"status": "Accepted"}]))
+            except ConnectionClosed:
+                return
+
         async def receive(frame: bytes) -> None:
             message = msgspec.json.decode(frame)
             self._note_writer(number, asks=message[0] == 2)
-            if message[0] == 2:
-                if message[2] == "DataTransfer":
-                    self.executed[message[3]["messageId"]] += 1
-                try:
-                    await connection.send(msgspec.json.encode([3, message[1], {"status": "Accepted"}]))
-                except ConnectionClosed:
-                    return
-            else:
+            if message[0] != 2:
                 admitted.set()
+                return
+            if message[2] == "DataTransfer":
+                self.executed[message[3]["messageId"]] += 1
+            nursery.start_soon(answer, message[1])
 
         try:
-            await connection.send(msgspec.json.encode([2, f"h{next(self._numbers)}", "Heartbeat", {}]))
-            await connection.run(receive)
-        except ConnectionClosed:
-            return
+            async with trio.open_nursery() as nursery:
+                await connection.send(msgspec.json.encode([2, f"h{next(self._numbers)}", "Heartbeat", {}]))
+                await connection.run(receive)
+                nursery.cancel_scope.cancel()
+        except* ConnectionClosed:
+            pass
         finally:
             if not self._beside:
                 reset(connection)
@@ -151,7 +159,7 @@ async def reconnects(bench: Bench) -> None:
                         break
                     name = bench.dice.choice(fleet).id
                     operators.start_soon(command, api, name, f"m{number}", sent, statuses)
-                    await trio.sleep(max(0.02, 10 / size))
+                    await trio.sleep(max(0.05, 2 / size))
             leave.set()
         states = await final_states(api, sent)
     executed = sum((wanderer.executed for wanderer in fleet), Counter[str]())
