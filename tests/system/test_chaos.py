@@ -8,10 +8,11 @@ from tests.chaos.all_legs import LEGS
 SHORT = {
     "gateway-kills": 0.02,
     "store-kills": 0.05,
+    "few-files": 0.1,
+    "packed-history": 0.1,
 }
 """The scale of each leg that `make test` plays."""
 LONG = {
-    "few-files": 0.1,
     "damaged-files": 0.1,
     "store-refusals": 0.05,
     "slow-store": 0.05,
@@ -25,12 +26,11 @@ LONG = {
     "admin-stop": 0.1,
     "memory-ceiling": 0.1,
     "rolling-drain": 0.05,
-    "packed-history": 0.1,
     "full-store": 0.1,
 }
-"""The scale of each further leg, which takes longer."""
-COSTS = {"upkeep", "soak"}
-"""Legs that measure on a quiet machine."""
+"""The scale of each further leg, which takes longer or judges times."""
+LONGER = {"upkeep", "thirty-days", "soak"}
+"""Legs without a short form."""
 SLOW = [pytest.param(name, scale, marks=pytest.mark.slow) for name, scale in LONG.items()]
 
 
@@ -41,4 +41,4 @@ def test_nothing_is_lost_or_left_over_whatever_breaks(name: str, scale: float) -
 
 
 def test_each_leg_has_a_short_form() -> None:
-    assert {*SHORT, *LONG, *COSTS} == set(LEGS)
+    assert {*SHORT, *LONG, *LONGER} == set(LEGS)
