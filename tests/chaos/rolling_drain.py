@@ -139,7 +139,7 @@ async def drain(
     ends = [(at, closed) for each in pinging for at, closed in each.ends if at > began]
     codes = Counter(closed.code for _, closed in ends)
     begins = sorted(at for each in pinging for at in each.begins if at > began)
-    rate, most = before / window_s, busiest(begins, window_s / 5)
+    rate, most = before / window_s, busiest(begins, 3.0)
     bench.figure("sessions of the drained node, closes by code", f"{before}, {dict(codes)}")
     bench.figure("reconnects a second: configured, most", f"{rate:.0f}, {most:.0f}")
     bench.figure("all back after, s (window)", f"{back_s:.1f} ({window_s:.0f})")
