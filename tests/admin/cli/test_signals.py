@@ -89,7 +89,7 @@ def test_csms_prints_nothing_if_it_is_interrupted_at_any_moment_while_it_starts(
 def test_the_admin_process_can_be_stopped_while_it_waits_for_the_store(tmp_path: Path) -> None:
     with csms("admin", tmp_path) as process:
         wait_until(lambda: handles(process.pid, signal.SIGHUP) and handles(process.pid, signal.SIGINT))
-        assert "Traceback" not in interrupt(process)
+        interrupt(process)
         assert process.returncode == 0
 
 
