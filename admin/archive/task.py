@@ -24,8 +24,8 @@ from state.transactions import archiving
 from state.transactions.archiving import ArchiveNote
 
 DUTY_MS = 60_000
-LOOK_S = 30.0
-"""Time between two looks at the age of the oldest transaction that is not archived."""
+LOOK_S = 10.0
+"""Time between two looks at the oldest transaction that is not archived, and after a turn that failed."""
 _HOUR_MS = 3_600_000
 
 _log = structlog.get_logger("csms.admin")
@@ -57,9 +57,11 @@ class Archiving:
         next_turn = trio.current_time()
         while True:
             with self._report():
-                if trio.current_time() >= next_turn:
-                    next_turn = trio.current_time() + self._every_s
+                if (now := trio.current_time()) >= next_turn:
+                    # A turn that fails, for example because the store is away, is soon tried again.
+                    next_turn = now + min(self._every_s, LOOK_S)
                     await self._take_turn()
+                    next_turn = now + self._every_s
                 await self._look()
             await trio.sleep(min(LOOK_S, max(0.0, next_turn - trio.current_time())))
 
