@@ -4,6 +4,7 @@ import subprocess
 from functools import partial
 from urllib.parse import quote, urlsplit
 
+import httpx
 import pytest
 import trio
 
@@ -298,9 +299,16 @@ async def test_a_lease_is_released_if_the_reply_to_the_claim_of_the_lease_is_los
             assert await online()
             proxy.swallow_replies = False
             await until(offline)
+            # The proxy has swallowed replies on other connections too, which the gateway opens again.
+            await until(partial(has_store, gateway))
             async with charge_point(url) as cp:
                 await cp.call("Heartbeat", {})
                 assert await online()
+
+
+async def has_store(gateway: Process) -> bool:
+    async with httpx.AsyncClient(timeout=60) as client:
+        return (await client.get(f"http://127.0.0.1:{gateway.ports['health']}/readyz")).text == "ok\n"
 
 
 async def refused_for_now(url: str) -> bool:
