@@ -1,14 +1,12 @@
-"""The store as the other modules of state/ use it: steps, commands, pipelines and blocking reads."""
+"""Lua steps, commands, pipelines and blocking reads, on connections that are checked again and again."""
 
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from time import monotonic
-from typing import Annotated, Any
+from typing import Any
 
 import structlog
 import trio
-from msgspec import Meta, Struct
 from redis.exceptions import ResponseError
 
 from state import meta
@@ -25,76 +23,11 @@ from state.redis.lanes import Lanes
 from state.redis.pending import PendingReplies
 from state.redis.pulse import Pulse
 from state.scripts import SCRIPTS, Script
+from state.store.config import StoreConfig
 
 _log = structlog.get_logger()
 
 _CHECK_EVERY_S = 10.0
-
-
-class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """The Redis or Valkey server that keeps all data. All processes of a system use the same server."""
-
-    url: Annotated[
-        str,
-        Meta(
-            min_length=1,
-            description="URL of the server: `redis://`, `rediss://` (TLS) or `unix://`. A URL with "
-            "a password is a secret.",
-        ),
-    ]
-    durability: Annotated[
-        checks.Durability,
-        Meta(
-            description="Where data must be before csms acknowledges it. `fsync` means on the disk of the "
-            "server. `memory` means in the memory of the server. `replicated` is not supported yet. csms "
-            "refuses a server whose own settings do not guarantee this.",
-        ),
-    ] = "fsync"
-    connections: Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=64,
-            description="Number of connections to the server that all tasks share. csms opens one more "
-            "connection to read lists, and one for heartbeats.",
-        ),
-    ] = 4
-    blocking_connections: Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=64,
-            description="Greatest number of connections for commands that wait in the server (XREAD BLOCK). "
-            "They come in addition to `connections`.",
-        ),
-    ] = 8
-    timeout_s: Annotated[
-        float,
-        Meta(
-            ge=0.1,
-            le=60,
-            description="Time that a command to the server may take, including the wait for a connection. "
-            "After this time, the command fails as if the store were away.",
-        ),
-    ] = 5.0
-    max_commands: Annotated[
-        int,
-        Meta(
-            ge=1000,
-            le=10_000_000,
-            description="Greatest number of commands that may wait for a reply on one connection. A further "
-            "command fails as if the store were away. The `blocking_connections` have no such limit.",
-        ),
-    ] = 100_000
-    max_bytes: Annotated[
-        int,
-        Meta(
-            ge=1 << 20,
-            le=1 << 34,
-            description="Greatest number of bytes in the commands that wait for a reply on one connection. A "
-            "further command fails as if the store were away.",
-        ),
-    ] = 64 << 20
 
 
 class Store:
@@ -372,40 +305,6 @@ class Store:
         if str(error).startswith("OOM"):
             self.headroom_watch.look_soon()
         raise StoreUnavailable(f"the store did not execute a command: {error}", sent=sent)
-
-
-@asynccontextmanager
-async def start_store(config: StoreConfig) -> AsyncIterator[Store]:
-    """Yield a store that connects in the background until it succeeds.
-
-    Raises StoreRefused at once for a wrong configuration.
-    """
-    store = Store(config)
-    failure: Exception | None = None
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(store.run)
-        # The error is raised outside the nursery, which would wrap it in an ExceptionGroup.
-        try:
-            yield store
-        except Exception as error:  # noqa: BLE001  Raised below.
-            failure = error
-        nursery.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-
-
-@asynccontextmanager
-async def open_store(config: StoreConfig, *, wait_s: float = 10.0) -> AsyncIterator[Store]:
-    """Connect, check the server's settings and load the scripts, for a command that a person waits for.
-
-    Raises StoreUnavailable if that takes longer than `wait_s`, and StoreRefused at once for wrong settings.
-    """
-    async with start_store(config) as store:
-        with trio.move_on_after(wait_s) as waiting:
-            await store.wait_opened()
-        if waiting.cancelled_caught:
-            raise store.trouble() or StoreUnavailable("the store disconnected again before it was ready")
-        yield store
 
 
 def _evalsha(script: Script, keys: Sequence[str], args: Sequence[Arg]) -> bytes:
