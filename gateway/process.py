@@ -11,8 +11,9 @@ import structlog
 import trio
 
 from gateway import housekeeping, inbox, metrics
-from gateway.admission.handshake import Admission, handle
+from gateway.admission.handshake import handle
 from gateway.admission.rate import Rate
+from gateway.admission.serving import Admission
 from gateway.admission.takeover import Takeovers
 from gateway.config import GatewayConfig, ListenConfig, check_listen
 from gateway.drain import TAIL_S, close_sessions, write_rest

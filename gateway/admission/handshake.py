@@ -1,7 +1,7 @@
 """The life of an upgrade request, which ends in a session or in a refusal.
 
 The transport reads the request, repairs two kinds of faults in its head (`http_upgrade.repair`) and calls
-`handle`. `handle` makes the nine checks below in this order. The parentheses hold the status of the HTTP
+`handle`. `handle` makes the checks below in this order. The parentheses hold the status of the HTTP
 answer that a charge point gets if the check fails. The text of the answer says why.
 
     1. The path names a tenant, a token and a charge point (400).
@@ -14,97 +14,38 @@ answer that a charge point gets if the check fails. The text of the answer says 
     5. The request has no Origin header, if the charge point is strict (403).
     6. Nothing in the request had to be repaired, if the charge point is strict (400).
     7. The request offers the subprotocol ocpp1.6 (400).
-    8. The charge point gets its lease (404, 429, 503).
+    8. The charge point gets its lease (404, 429, 503). `serving.py` has this check and what follows it.
 
 If the store does not answer during check 3 or 4, the status is 503 too. After check 4 csms knows the charge
 point, and counts the faults of the request as faults of that charge point. After check 8 the charge point
-gets its 101, and `handle` runs the session until the connection ends. After the session the node gives the
-lease back in the background (`Node.release`).
+gets its 101.
 """
 
 import base64
 from collections import Counter
-from functools import partial
-from typing import NamedTuple, assert_never
+from typing import NamedTuple
 
 import trio
 
 from gateway.admission import basic, path, proof
 from gateway.admission.credentials import examine
-from gateway.admission.proof import Denied, Evidence, Proven
-from gateway.admission.rate import Place, Rate
-from gateway.admission.reasons import RETRY_AFTER_S, Reason
-from gateway.admission.takeover import Takeovers
-from gateway.handlers.charge_point import now_ms
-from gateway.hub import Hub
+from gateway.admission.proof import Denied, Evidence
+from gateway.admission.reasons import Reason
+from gateway.admission.refusal import Refusal
+from gateway.admission.serving import SUBPROTOCOL, Admission, Admitted, serve
 from gateway.node import Node
 from gateway.ocpp16.faults.table import FAULTS, FaultName
 from gateway.service.attempts import Attempts
-from gateway.service.client_certificates import ClientCertificate
 from gateway.service.known_secrets import KnownSecrets
-from gateway.session.session import Session
 from gateway.websocket.http_upgrade import Upgrade
-from state import charge_points, commands
-from state.charge_points import BootStatus, ChargePointRecord
-from state.charge_points.security import Proof, Security, concludes, record_proof
-from state.commands.table import WAITING
+from state import charge_points
+from state.charge_points import ChargePointRecord
+from state.charge_points.security import Security
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
-from state.nodes import leases
-from state.store import Store
 from state.tenants import spellings
 from state.tenants.id_tags import fold
 from state.tenants.tenants import Tenant
-
-SUBPROTOCOL = "ocpp1.6"
-CLAIM_S = 5
-RECORDED_MS = 3_600_000
-"""A command for a new password is recorded within this time after the password was stored."""
-
-
-class Refusal(Exception):  # noqa: N818  an answer, not an error of ours
-    """A handshake that does not become a session. `values` fill the text of the reason.
-
-    `detail` is for the operator. `keys` are those of the charge point, if it is or may be registered.
-    """
-
-    def __init__(
-        self,
-        reason: Reason,
-        *values: object,
-        retry_after_s: int | None = None,
-        detail: str = "",
-        keys: ChargePointKeys | None = None,
-    ) -> None:
-        super().__init__(reason.word)
-        self.reason = reason
-        self.text = reason.text.format(*values)
-        if retry_after_s is None and reason.status == 503:
-            retry_after_s = RETRY_AFTER_S
-        self.retry_after_s = retry_after_s
-        self.detail = detail
-        self.keys = keys
-
-
-class Admitted(NamedTuple):
-    keys: ChargePointKeys
-    proven: Proven
-    security: Security
-    certificate: ClientCertificate | None
-    secrets: KnownSecrets
-    register: bool
-    registration: BootStatus
-    """Registration status that the tenant gives to a charge point if this handshake registers it."""
-
-
-class Admission(NamedTuple):
-    """The objects of the process that a handshake uses."""
-
-    node: Node
-    hub: Hub
-    attempts: Attempts
-    takeovers: Takeovers
-    rate: Rate
 
 
 class _Peer(NamedTuple):
@@ -127,7 +68,7 @@ async def handle(admission: Admission, upgrade: Upgrade) -> None:
         return
     try:
         admitted = await _admit(admission, upgrade)
-        await _serve(admission, upgrade, admitted, place)
+        await serve(admission, upgrade, admitted, place)
     except Refusal as refusal:
         place.leave(refused=True)
         node.refusals.note(refusal.keys, refusal.reason.word, upgrade.remote[0], refusal.detail)
@@ -293,126 +234,3 @@ def _check(
     if SUBPROTOCOL not in upgrade.subprotocols:
         faults["no_subprotocol"] += 1
         raise Refusal(Reason.NO_SUBPROTOCOL, keys=known)
-
-
-async def _serve(admission: Admission, upgrade: Upgrade, admitted: Admitted, place: Place) -> None:
-    node = admission.node
-    attached = leases.Attachment(
-        address=upgrade.remote[0],
-        tls=None if upgrade.tls is None else f"{upgrade.tls.version} {upgrade.tls.cipher}",
-        since_ms=now_ms(),
-        node=node.incarnation,
-        token_id=admitted.proven.token_id,
-        security_profile=admitted.proven.profile,
-        certificate=None if admitted.certificate is None else admitted.certificate.serial_number,
-    )
-    # If the peer has hung up, its charge point may have a newer session, which must keep the lease.
-    if upgrade.has_hung_up():
-        return
-    holder = node.next_holder()
-    node.attended.add(holder)
-    try:
-        await _serve_as(admission, upgrade, admitted, attached, holder, place=place)
-    finally:
-        node.attended.discard(holder)
-
-
-async def _serve_as(
-    admission: Admission,
-    upgrade: Upgrade,
-    admitted: Admitted,
-    attached: leases.Attachment,
-    holder: str,
-    *,
-    place: Place,
-) -> None:
-    """Claim the lease for the session `holder`, and serve the session until it ends."""
-    node, hub = admission.node, admission.hub
-    claimed = await _claim(node, admitted, holder, attached)
-    reason, seen_s = "connection lost", None
-    try:
-        await _conclude(node, admitted)
-        connection = await upgrade.accept(SUBPROTOCOL)
-        place.leave()
-        session = Session(node, claimed, connection, attached, admitted.certificate)
-        session.link.secrets = admitted.secrets
-        hub.add(session)
-        node.session_log.note_opened(claimed.lease, attached)
-        began = trio.current_time()
-        try:
-            closed = await session.run(
-                claimed.pending, after=partial(admission.takeovers.end_predecessor, claimed)
-            )
-        finally:
-            hub.remove(session)
-            seen_s = session.link.unstored_seen_s()
-        reason = f"{closed.code} {closed.reason}".strip()
-        node.session_log.note_ended(claimed.lease, closed, trio.current_time() - began)
-    finally:
-        node.release(admitted.keys, holder, reason, seen_s)
-
-
-async def _conclude(node: Node, admitted: Admitted) -> None:
-    """Raise the floor, and settle which password and certificate the charge point uses (A05.FR.09)."""
-    proven, store = admitted.proven, node.store
-    try:
-        made = Proof(
-            profile=proven.profile,
-            digest=proven.digest,
-            serial_number=proven.serial_number,
-            settled=await _find_settled(store, admitted),
-        )
-        if concludes(admitted.security, made):
-            await record_proof(store, admitted.keys, made, store.server_time_ms())
-    except StoreUnavailable:
-        raise Refusal(Reason.STORE_AWAY) from None
-
-
-async def _find_settled(store: Store, admitted: Admitted) -> frozenset[str]:
-    """Return the commands for a new password that have ended.
-
-    A command that is still `sent` may be answered on an older connection, which is not closed yet. A command
-    that is not in the store is either about to be recorded or was forgotten long after its end.
-    """
-    waiting = admitted.security.next_passwords
-    statuses = await commands.read_statuses(store, [one.command for one in waiting])
-    now_ms = store.server_time_ms()
-    return frozenset(
-        one.command
-        for one, status in zip(waiting, statuses, strict=True)
-        if (now_ms - one.expected_ms > RECORDED_MS if status is None else status not in WAITING)
-    )
-
-
-async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.Attachment) -> leases.Claimed:
-    confirmed = False
-    try:
-        claimed = await leases.claim(
-            node.store,
-            admitted.keys,
-            holder=holder,
-            not_after_ms=node.store.server_time_ms() + CLAIM_S * 1000,
-            attachment=attached,
-            register=admitted.register,
-            registration=admitted.registration,
-        )
-        confirmed = True
-    except StoreUnavailable:
-        raise Refusal(Reason.STORE_AWAY) from None
-    finally:
-        if not confirmed:  # The store may have granted the lease, although this task failed or was cancelled.
-            node.release(admitted.keys, holder, "claim not confirmed")
-    match claimed:
-        case leases.Claimed():
-            return claimed
-        case leases.LateClaim():
-            raise Refusal(Reason.LATE_CLAIM)
-        case leases.Flapping():
-            node.telemetry.flapping += 1
-            node.count_faults(admitted.keys, ("flapping",))
-            wait = claimed.retry_after_s
-            raise Refusal(Reason.FLAPPING, wait, retry_after_s=wait, keys=admitted.keys)
-        case leases.UnknownChargePoint():
-            raise Refusal(Reason.DELETED)
-        case _:
-            assert_never(claimed)

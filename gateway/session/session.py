@@ -1,6 +1,6 @@
 """The life of a session, which is one open connection of a charge point.
 
-`admission/handshake.py` claims the lease of the charge point, makes the session and runs it. Two tasks share
+`admission/serving.py` claims the lease of the charge point, makes the session and runs it. Two tasks share
 the work of a session.
 
 The read task takes one frame after another. For a call, the read task runs the handler and sends the answer

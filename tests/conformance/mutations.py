@@ -217,7 +217,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "the first subprotocol is chosen, whichever it is",
-        "gateway/admission/handshake.py",
+        "gateway/admission/serving.py",
         "connection = await upgrade.accept(SUBPROTOCOL)",
         "connection = await upgrade.accept(upgrade.subprotocols[0])",
         ("TC_088",),

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import msgspec
 import trio
 
-from gateway.admission.handshake import Admission, handle
+from gateway.admission.handshake import handle
 from gateway.admission.rate import Rate
+from gateway.admission.serving import Admission
 from gateway.admission.takeover import Takeovers
 from gateway.config import GatewayConfig
 from gateway.hub import Hub

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 import trio
 
-from gateway.admission import handshake
+from gateway.admission import serving
 from gateway.websocket.client import UpgradeRefused
 from state import charge_points
 from state.charge_points import Settings, passwords, refusals, security
@@ -398,7 +398,7 @@ async def test_a_handshake_that_cannot_store_its_conclusions_keeps_no_lease(
 
     keys = ChargePointKeys("strict", "CP-1")
     with monkeypatch.context() as patched:
-        patched.setattr(handshake, "record_proof", fail)
+        patched.setattr(serving, "record_proof", fail)
         assert (await found.answer(found.path(), RIGHT)).status == 503
     assert (await security.read(found.store, "strict", "CP-1")).floor == 0
 
