@@ -15,6 +15,7 @@ from state import keys
 from state.errors import StoreRefused, StoreUnavailable
 from state.redis.checks import is_passing
 from state.redis.connection import Ask
+from state.replies import flatten
 
 FORMAT = 2
 """The newest stored form that this release reads. A store made by this release has this form.
@@ -55,8 +56,7 @@ async def check(ask: Ask) -> Meta:
     """
     found = _reply(await ask([("HGETALL", keys.META)]))
     if not found:
-        fields = [part for item in fields_of(FORMAT).items() for part in item]
-        _reply(await ask([("EVAL", _CREATE, 1, keys.META, *fields)]))
+        _reply(await ask([("EVAL", _CREATE, 1, keys.META, *flatten(fields_of(FORMAT)))]))
         found = _reply(await ask([("HGETALL", keys.META)]))
     return _judge(found)
 

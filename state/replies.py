@@ -1,8 +1,10 @@
-"""Hashes as the store returns them, read as text or as a Struct."""
+"""Hashes as the store returns and takes them."""
 
 from collections.abc import Mapping
 
 import msgspec
+
+from state.redis.connection import Arg
 
 
 def read_fields(reply: Mapping[bytes, bytes] | list[bytes]) -> dict[str, str]:
@@ -17,3 +19,8 @@ def read_record[T](kind: type[T], reply: Mapping[bytes, bytes] | list[bytes], **
     Raises msgspec.ValidationError.
     """
     return msgspec.convert({**read_fields(reply), **known}, kind, strict=False)
+
+
+def flatten(fields: Mapping[str, Arg | None]) -> list[Arg]:
+    """Return names and values in turn, as the store takes a hash. A field that is None is left out."""
+    return [part for name, value in fields.items() if value is not None for part in (name, value)]

@@ -6,6 +6,7 @@ from state import keys, meta
 from state.nodes import nodes
 from state.nodes.nodes import NodeState
 from state.redis import checks
+from state.replies import flatten
 from state.store import Store
 
 
@@ -36,8 +37,7 @@ async def upgrade(store: Store) -> Upgraded:
     """
     before = await meta.check(store.pipeline)
     await _list_older_clients(store)  # If this user may not do that, nothing must change.
-    fields = [part for item in meta.fields_of(meta.FORMAT).items() for part in item]
-    await store.execute("HSET", keys.META, *fields)
+    await store.execute("HSET", keys.META, *flatten(meta.fields_of(meta.FORMAT)))
     after = await meta.check(store.pipeline)
     return Upgraded(before, after, await _cut_older(store))
 

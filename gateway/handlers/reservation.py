@@ -1,7 +1,7 @@
 """Reservation profile: store what a charge point reserved and cancelled (sections 5.2 and 5.13).
 
 A StartTransaction that names a reservation also ends that reservation, in the Redis script that stores the
-start (state/transactions/facts.py).
+start (state/transactions/starting.py).
 """
 
 from gateway.handlers.handler import Answered, Outcome

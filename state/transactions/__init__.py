@@ -3,26 +3,19 @@
 The modules of this package also keep the stops and meter values that belong to no known transaction.
 """
 
-from state.transactions.facts import (
+from state.transactions.listing import Transaction, get, list_, parse_public_id, public_id
+from state.transactions.running import Hold, prolong_holds, release_hold
+from state.transactions.starting import (
     Limit,
-    Orphaned,
     Present,
     Replayed,
     Start,
     Started,
     StartOutcome,
-    Stop,
-    StopOutcome,
-    Stopped,
-    StopReplayed,
     find_start,
-    prolong_holds,
-    release_hold,
     start,
-    stop,
 )
-from state.transactions.listing import Transaction, get, list_, parse_public_id, public_id
-from state.transactions.running import Hold
+from state.transactions.stopping import Orphaned, Stop, StopOutcome, Stopped, StopReplayed, stop
 
 __all__ = [
     "Hold",

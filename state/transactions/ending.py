@@ -10,6 +10,7 @@ import msgspec
 
 from state import holds
 from state.keys import ChargePointKeys, unpacked
+from state.replies import flatten
 from state.store import Store
 from state.transactions.listing import Transaction, public_id
 
@@ -85,7 +86,7 @@ async def end(store: Store, tenant: str, transaction: Transaction, end: End, *, 
             int(force),
             msgspec.json.encode(event),
             keys.queued(id_),
-            *(part for name, value in fields.items() if value is not None for part in (name, value)),
+            *flatten(fields),
         ),
     )
     match word:

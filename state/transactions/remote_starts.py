@@ -13,8 +13,8 @@ from state.nodes import inbox
 from state.replies import read_fields
 from state.store import Store
 from state.tenants.id_tags import fold
-from state.transactions.facts import Start
 from state.transactions.listing import public_id
+from state.transactions.starting import Start
 
 LASTS_MS = 600_000
 """How long after a remote start its StartTransaction is expected.

@@ -1,8 +1,9 @@
 """The transaction that runs on each connector, as far as we know."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from state import holds
 from state import keys as key_names
 from state.keys import ChargePointKeys
 from state.nodes.leases import Lease, require
@@ -108,3 +109,23 @@ async def list_running(store: Store, tenant: str, charge_point: str) -> list[Run
         for (connector, id_), (started_ms, received_ms) in zip(ids.items(), times, strict=True)
         if started_ms is not None
     ]
+
+
+async def release_hold(store: Store, keys: ChargePointKeys, hold: Hold) -> None:
+    """Release the hold of a transaction that may still be open."""
+    await holds.release(store, keys, hold.id_tag, hold.fingerprint)
+
+
+async def prolong_holds(store: Store, leases: Sequence[Lease]) -> None:
+    """Prolong the holds of the open transactions of these charge points.
+
+    Only drivers with a limit have holds.
+    """
+    pointers = await store.pipeline([("HVALS", lease.keys.open) for lease in leases])
+    wanted = [
+        (lease.keys, *hold)
+        for lease, of_one in zip(leases, pointers, strict=True)
+        for pointer in of_one
+        if (hold := read_hold(pointer))
+    ]
+    await holds.prolong(store, wanted)

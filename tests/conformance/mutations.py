@@ -113,7 +113,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "a repeated start is a new one",
-        "state/transactions/facts.py",
+        "state/transactions/starting.py",
         "facts = (self.connector_id,",
         "facts = (self.received_ms,",
         ("TC_037_1",),

@@ -9,7 +9,7 @@ from state import compact
 from state.keys import ChargePointKeys
 from state.nodes.leases import Lease
 from state.store import Store
-from state.transactions import Start, Started, Stop, meter_values, start
+from state.transactions import Start, Started, Stop, Stopped, meter_values, start, stop
 from state.transactions.stored_values import StoredValues, text_of
 from tests.support import charging_messages
 
@@ -76,6 +76,18 @@ async def read_values(
         if (after := page.next) is None:
             return found
         assert page.items, "a page that is not the last has messages"
+
+
+async def start_one(store: Store, lease: Lease, **changes: object) -> Started:
+    outcome = await start(store, lease, a_start(**changes), ANSWER)
+    assert isinstance(outcome, Started)
+    return outcome
+
+
+async def stop_one(store: Store, lease: Lease, transaction_id: int, **changes: object) -> Stopped:
+    outcome = await stop(store, lease, a_stop(transaction_id, **changes), ANSWER)
+    assert type(outcome) is Stopped
+    return outcome
 
 
 async def begin(store: Store, lease: Lease, fact: Start = _START) -> int:

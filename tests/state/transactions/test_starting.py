@@ -8,33 +8,24 @@ from state.nodes.leases import Lease
 from state.store import Store
 from state.transactions import (
     Hold,
-    Orphaned,
     Present,
     Replayed,
     Started,
-    Stopped,
-    StopReplayed,
     find_start,
     get,
-    orphans,
     public_id,
     start,
-    stop,
 )
 from state.transactions.as_sent import AsSent
-from tests.support.transactions import ANSWER, a_start, a_stop, claimed, events, seconds_since_2025
-
-
-async def start_one(store: Store, lease: Lease, **changes: object) -> Started:
-    outcome = await start(store, lease, a_start(**changes), ANSWER)
-    assert isinstance(outcome, Started)
-    return outcome
-
-
-async def stop_one(store: Store, lease: Lease, transaction_id: int, **changes: object) -> Stopped:
-    outcome = await stop(store, lease, a_stop(transaction_id, **changes), ANSWER)
-    assert type(outcome) is Stopped
-    return outcome
+from tests.support.transactions import (
+    ANSWER,
+    a_start,
+    claimed,
+    events,
+    seconds_since_2025,
+    start_one,
+    stop_one,
+)
 
 
 async def test_the_first_transaction_id_is_the_number_of_seconds_since_2025_and_the_next_id_is_one_higher(
@@ -173,19 +164,6 @@ async def test_three_transactions_started_by_a_charge_point_whose_clock_stands_s
     assert faults == [False, True, True]
 
 
-async def test_a_repeated_stop_does_not_release_the_slot_of_a_later_transaction_with_the_same_fingerprint(
-    store: Store,
-) -> None:
-    lease, stuck = await claimed(store), a_start(plausible=False)
-    first = await start(store, lease, stuck, ANSWER)
-    assert isinstance(first, Started)
-    assert (await stop_one(store, lease, first.id)).fingerprint == stuck.fingerprint
-    assert isinstance(await start(store, lease, stuck, ANSWER), Started)
-    again = await stop(store, lease, a_stop(first.id), b"other")
-    assert isinstance(again, StopReplayed)
-    assert again.fingerprint == ""
-
-
 async def test_a_previous_transaction_on_a_connector_stays_open_but_loses_its_slot_when_a_new_one_starts(
     store: Store,
 ) -> None:
@@ -200,74 +178,6 @@ async def test_a_previous_transaction_on_a_connector_stays_open_but_loses_its_sl
     assert (await start_one(store, lease, connector_id=2)).superseded is None
     await stop_one(store, lease, second.id)
     assert (await start_one(store, lease, id_tag="a third")).superseded is None
-
-
-async def test_a_second_stop_transaction_request_for_a_transaction_changes_nothing(store: Store) -> None:
-    lease = await claimed(store)
-    first = await start_one(store, lease)
-    expected = Stopped(
-        answer=ANSWER,
-        fence="ok",
-        id_tag="Tag",
-        fingerprint=a_start().fingerprint,
-        connector_id=1,
-        meter_start=100,
-        started_ms=a_start().started_ms,
-    )
-    sent = {"meter_stop": 350, "reason": "Local", "id_tag": "Tag"}
-    assert await stop_one(store, lease, first.id, **sent) == expected
-    before = await get(store, "demo", f"CP.1.{first.id}")
-    assert before is not None
-    assert (before.energy_wh, before.reason, before.stop_id_tag) == (250, "Local", "Tag")
-    again = await stop(store, lease, a_stop(first.id, **sent), b"other")
-    assert again == StopReplayed(**msgspec.structs.asdict(expected))
-    assert await get(store, "demo", f"CP.1.{first.id}") == before
-    assert [kind for kind, _ in await events(store, lease)] == ["transaction.started", "transaction.stopped"]
-
-
-async def test_an_energy_below_zero_is_reported_unchanged(store: Store) -> None:
-    lease = await claimed(store)
-    first = await start_one(store, lease, meter_start=100)
-    await stop_one(store, lease, first.id, meter_stop=-1)
-    found = await get(store, "demo", f"CP.1.{first.id}")
-    assert found is not None
-    assert found.energy_wh == -101
-
-
-@pytest.mark.parametrize("wire_id", ["-1", "0", "9223372036854775807", "007", "nonsense{}/:", ""])
-async def test_a_stop_of_an_unknown_transaction_is_stored_apart_and_does_not_change_the_next_transaction_id(
-    store: Store, wire_id: str
-) -> None:
-    lease = await claimed(store)
-    assert await stop(store, lease, a_stop(wire_id), ANSWER) == Orphaned(
-        answer=ANSWER, fence="ok", replayed=False
-    )
-    assert await store.execute("HGET", lease.keys.record, "last_transaction_id") is None
-    again = await stop(store, lease, a_stop(wire_id), b"other")
-    assert again == Orphaned(answer=ANSWER, fence="ok", replayed=True)
-    [(kind, data)] = await events(store, lease)
-    assert (kind, data["transaction_id"]) == ("transaction.orphan_stop", f"CP.1.{wire_id}")
-    assert abs((await start_one(store, lease)).id - seconds_since_2025(store)) <= 2
-
-
-async def test_a_stop_belongs_to_a_transaction_only_if_the_text_of_its_transaction_id_is_exactly_the_same(
-    store: Store,
-) -> None:
-    lease = await claimed(store)
-    first = await start_one(store, lease)
-    for alike in (f"0{first.id}", f"{first.id}.0", f" {first.id}"):
-        assert isinstance(await stop(store, lease, a_stop(alike), ANSWER), Orphaned)
-
-
-async def test_two_different_stop_transaction_requests_with_the_same_unknown_transaction_id_are_both_kept(
-    store: Store,
-) -> None:
-    lease = await claimed(store)
-    for meter in (1, 2, 1):
-        await stop(store, lease, a_stop(-1, meter_stop=meter, received_ms=meter), ANSWER)
-    kept = await orphans.read(store, "demo", "CP.1")
-    assert [orphan.meter_stop for orphan in kept.items] == [1, 2]
-    assert kept.evicted == 0
 
 
 @pytest.mark.parametrize(("epoch", "fence"), [(1, "newer"), (9, "lost")])
@@ -298,17 +208,6 @@ async def test_a_charge_point_id_that_contains_separators_does_not_address_anoth
     assert await store.execute("ZCARD", keys.transactions(lease.keys.partition, "a/b")) == 1
 
 
-async def test_the_stored_records_of_acknowledged_transactions_never_expire(store: Store) -> None:
-    lease = await claimed(store)
-    outcome = await start_one(store, lease)
-    await stop_one(store, lease, outcome.id, data=b"[]")
-    await stop(store, lease, a_stop(-1, data=b"[]"), ANSWER)
-    stored = [key for key in await store.execute("KEYS", "{*") if b":events:" not in key]
-    assert len(stored) > 5
-    for key in stored:
-        assert await store.execute("PTTL", key) == -1
-
-
 async def test_two_starts_with_unreadable_fields_are_two_and_the_same_one_is_a_repeat(store: Store) -> None:
     lease = await claimed(store)
     unread = a_start(
@@ -327,17 +226,6 @@ async def test_two_starts_with_unreadable_fields_are_two_and_the_same_one_is_a_r
     assert found is not None
     assert (found.connector_id, found.meter_start, found.as_sent) == (None, None, '{"meterStart":""}')
     assert await store.execute("HLEN", lease.keys.open) == 0
-
-
-async def test_of_three_stops_without_meter_and_clock_of_which_one_is_resent_two_are_kept(
-    store: Store,
-) -> None:
-    lease = await claimed(store)
-    for mark, is_repeat in (("a", False), ("b", False), ("a", True)):
-        sent = a_stop(-1, meter_stop=None, timestamp="", as_sent=AsSent(b'{"meterStop":null}', mark))
-        outcome = await stop(store, lease, sent, ANSWER)
-        assert outcome == Orphaned(answer=ANSWER, fence="ok", replayed=is_repeat)
-    assert len((await orphans.read(store, "demo", "CP.1")).items) == 2
 
 
 async def test_a_start_on_an_unknown_connector_supersedes_nothing_and_uses_no_reservation(

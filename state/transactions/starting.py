@@ -1,31 +1,27 @@
-"""The two facts of a transaction, start and stop.
+"""The start of a transaction, which is stored once, with the answer that the charge point got.
 
-Each fact is stored once, with the answer that the charge point got. A fact is stored even if its session is
-stale, which means that the session has lost the lease. `fence` in the outcome shows whether the session is
-stale.
+A start is stored even if its session is stale, which means that the session has lost the lease. `fence` in
+the outcome shows whether the session is stale.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import force_setattr
 
-from state import compact, holds, ids
+from state import holds, ids
 from state.errors import IdsExhausted, StateError, StoreUnavailable
-from state.keys import ChargePointKeys, encode, unpacked
 from state.nodes.leases import Fence, Lease, fence_of
+from state.replies import flatten
 from state.store import Store
 from state.tenants.id_tags import fold
-from state.transactions import orphans, stored_values
 from state.transactions.as_sent import NOTHING_REPAIRED, AsSent, fingerprint
 from state.transactions.listing import index_name, public_id
 from state.transactions.running import Hold, read_hold
 
 _LAST_ID = 2**31 - 1
 _ATTEMPTS = 5
-_json = msgspec.json.encode
-type _Fields = dict[str, str | bytes | int | None]
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,24 +54,6 @@ class Limit(NamedTuple):
 
     slots: int
     answer: bytes
-
-
-class Stop(msgspec.Struct, frozen=True, kw_only=True):
-    """A StopTransaction, as it is stored.
-
-    `transaction_id` is the id as the charge point sent it, and is never read as a number. `data` is the
-    transactionData array, in JSON as received.
-    """
-
-    transaction_id: str | None
-    timestamp: str
-    stopped_ms: int
-    meter_stop: int | None
-    id_tag: str | None = None
-    reason: str | None = None
-    data: bytes | None = None
-    received_ms: int
-    as_sent: AsSent = NOTHING_REPAIRED
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,50 +96,7 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     superseded: Hold | None = None
 
 
-class Stopped(msgspec.Struct, frozen=True, kw_only=True):
-    """Outcome of a stop that was stored with its transaction.
-
-    `id_tag`, `fingerprint`, `connector_id`, `meter_start` and `started_ms` are those of the transaction's
-    start.
-    """
-
-    answer: bytes
-    fence: Fence
-    id_tag: str
-    fingerprint: str
-    connector_id: int | None
-    meter_start: int | None
-    started_ms: int
-
-    @property
-    def hold(self) -> Hold | None:
-        """The hold that the transaction may still have."""
-        return Hold(self.id_tag, self.fingerprint) if self.fingerprint else None
-
-
-class StopReplayed(Stopped, frozen=True, kw_only=True):
-    """Outcome of a stop whose transaction was stopped before. `answer` is the answer to the stored stop.
-
-    The stored stop is not changed. `fingerprint` is empty if a later start has the same fingerprint, because
-    the hold now belongs to that start.
-    """
-
-
-class Orphaned(msgspec.Struct, frozen=True, kw_only=True):
-    """Outcome of a stop whose transaction is unknown. The stop is kept among the orphans.
-
-    `replayed` means that the same stop was stored before, with this answer. `contradicts` means that the
-    transaction is known, but has another stop.
-    """
-
-    answer: bytes
-    fence: Fence
-    replayed: bool
-    contradicts: bool = False
-
-
 type StartOutcome = Started | Replayed
-type StopOutcome = Stopped | StopReplayed | Orphaned
 
 
 async def find_start(store: Store, lease: Lease, start: Start) -> Replayed | Present:
@@ -251,94 +186,6 @@ async def _store_start(
     raise StateError(f"{lease.keys.id}: no transaction id was accepted in {_ATTEMPTS} attempts")
 
 
-async def stop(store: Store, lease: Lease, stop: Stop, answer: bytes) -> StopOutcome:
-    """Store a stop with its answer once.
-
-    The caller then releases the driver's hold. This includes the hold of a repeated stop, because the first
-    release may have failed.
-    """
-    keys, wire_id = lease.keys, stop.transaction_id or ""
-    orphan = orphans.Orphan(
-        transaction_id=stop.transaction_id,
-        timestamp=stop.timestamp,
-        stopped_ms=stop.stopped_ms,
-        meter_stop=stop.meter_stop,
-        id_tag=stop.id_tag,
-        reason=stop.reason,
-        received_ms=stop.received_ms,
-        answer=answer,
-        as_sent=stop.as_sent.fields,
-        mark=stop.as_sent.mark,
-    )
-    digest = orphan.digest()
-    event = {
-        "transaction_id": None if stop.transaction_id is None else public_id(keys.id, wire_id),
-        "timestamp": stop.timestamp,
-        "meter_stop": stop.meter_stop,
-        "id_tag": stop.id_tag,
-        "reason": stop.reason,
-    }
-    fields: _Fields = {
-        "stop_at": stop.timestamp,
-        "stop_ms": stop.stopped_ms,
-        "stop_meter": stop.meter_stop,
-        "stop_tag": stop.id_tag,
-        "stop_reason": stop.reason,
-        "stop_received_ms": stop.received_ms,
-        "stop_answer": answer,
-        "stop_digest": digest,
-        "stop_as_sent": stop.as_sent.fields,
-    }
-    text = None if stop.data is None else stored_values.text_of_stop(stop.data)
-    reply = await store.step(
-        "transactions/stop",
-        (
-            *lease.head_keys(),
-            keys.starts,
-            keys.open,
-            keys.orphans,
-            keys.orphan_order,
-            keys.transaction(wire_id),
-            keys.values(wire_id),
-            keys.packed(wire_id),
-            keys.stray_values(0),
-            keys.stray_counts,
-            keys.open_transactions,
-            keys.charging_profiles,
-            unpacked(keys.partition),
-        ),
-        (
-            *lease.head_args(),
-            encode(wire_id),
-            digest,
-            orphan.pack(),
-            _json(event),
-            b"" if text is None else compact.pack(text),
-            b"" if text is None else stored_values.digest(text),
-            stop.received_ms,
-            keys.queued(wire_id),
-            *_flatten(fields),
-        ),
-    )
-    fence = fence_of(reply[1])
-    match reply[0]:
-        case b"orphaned" | b"contradicts" as word:
-            return Orphaned(answer=answer, fence=fence, replayed=False, contradicts=word == b"contradicts")
-        case b"orphan_replayed":
-            return Orphaned(answer=orphans.unpack(reply[2]).answer, fence=fence, replayed=True)
-        case outcome:
-            kind = Stopped if outcome == b"stopped" else StopReplayed
-            return kind(
-                answer=reply[5],
-                fence=fence,
-                id_tag=reply[3].decode(),
-                fingerprint=reply[4].decode(),
-                connector_id=_number(reply[2]),
-                meter_start=_number(reply[6]),
-                started_ms=int(reply[7]),
-            )
-
-
 async def _propose(
     store: Store, lease: Lease, start: Start, answer: bytes, *, proposed: int, reservation: int | None
 ) -> list[bytes]:
@@ -351,7 +198,7 @@ async def _propose(
         "meter_start": start.meter_start,
         "reservation_id": start.reservation_id,
     }
-    fields: _Fields = {
+    fields = {
         "connector": start.connector_id,
         "tag": start.id_tag,
         "at": start.timestamp,
@@ -385,9 +232,9 @@ async def _propose(
             _text(start.connector_id),
             _pointer(start, proposed),
             index_name(keys.id, start.started_ms, proposed),
-            _json(event),
+            msgspec.json.encode(event),
             _reservation(start, reservation),
-            *_flatten(fields),
+            *flatten(fields),
         ),
     )
 
@@ -411,10 +258,6 @@ def _text(number: int | None) -> str:
     return "" if number is None else str(number)
 
 
-def _number(text: bytes) -> int | None:
-    return int(text) if text else None
-
-
 async def _replay(store: Store, lease: Lease, transaction_id: int) -> Replayed | None:
     reply = await store.step(
         "transactions/replay", (*lease.head_keys(), lease.keys.transaction(transaction_id)), lease.head_args()
@@ -423,27 +266,3 @@ async def _replay(store: Store, lease: Lease, transaction_id: int) -> Replayed |
         return None
     superseded = read_hold(reply[3])
     return Replayed(id=transaction_id, answer=reply[2], fence=fence_of(reply[1]), superseded=superseded)
-
-
-async def release_hold(store: Store, keys: ChargePointKeys, hold: Hold) -> None:
-    """Release the hold of a transaction that may still be open."""
-    await holds.release(store, keys, hold.id_tag, hold.fingerprint)
-
-
-async def prolong_holds(store: Store, leases: Sequence[Lease]) -> None:
-    """Prolong the holds of the open transactions of these charge points.
-
-    Only drivers with a limit have holds.
-    """
-    pointers = await store.pipeline([("HVALS", lease.keys.open) for lease in leases])
-    wanted = [
-        (lease.keys, *hold)
-        for lease, of_one in zip(leases, pointers, strict=True)
-        for pointer in of_one
-        if (hold := read_hold(pointer))
-    ]
-    await holds.prolong(store, wanted)
-
-
-def _flatten(fields: _Fields) -> list[str | bytes | int]:
-    return [part for name, value in fields.items() if value is not None for part in (name, value)]
