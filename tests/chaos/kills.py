@@ -83,12 +83,12 @@ async def kill_before_the_answer(places: list[Worker], number: int) -> tuple[Wor
     with trio.move_on_after(15):
         await hit.wait()
         await trio.sleep(0.05)  # The store needs a moment to execute the step.
-    killed = next((place for place in places if place.proxy and place.proxy.swallow_replies), places[0])
+    killed = next((place for place in places if place.proxy and place.proxy.replies.swallow), places[0])
     killed.kill()
     for proxy in armed:
-        if proxy.swallow_replies:  # A gateway that lives on gets a new connection.
+        if proxy.replies.swallow:  # A gateway that lives on gets a new connection.
             proxy.cut()
-        proxy.swallow_from, proxy.swallow_replies = None, False
+        proxy.swallow_from, proxy.replies.swallow = None, False
     return killed, hit.is_set()
 
 

@@ -80,7 +80,7 @@ async def test_fault_counts_are_neither_lost_nor_doubled_by_an_outage_of_the_sto
                 with pytest.raises(StoreUnavailable):
                     await book.write()
                 book.note(KEYS, {"not_json": 1})
-                proxy.swallow_replies = False
+                proxy.replies.swallow = False
                 await until_written(book)
                 assert await counts(store) == {"not_json": 2}
                 await book.write()

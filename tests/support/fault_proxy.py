@@ -82,32 +82,6 @@ class FaultProxy:
         self._tls = tls
         self._open: set[_Pair] = set()
 
-    # Short names of the faults that most tests use.
-
-    @property
-    def delay_s(self) -> float:
-        return self.replies.delay_s
-
-    @delay_s.setter
-    def delay_s(self, seconds: float) -> None:
-        self.replies.delay_s = seconds
-
-    @property
-    def swallow_replies(self) -> bool:
-        return self.replies.swallow
-
-    @swallow_replies.setter
-    def swallow_replies(self, swallow: bool) -> None:
-        self.replies.swallow = swallow
-
-    @property
-    def requests_wait_for(self) -> trio.Event | None:
-        return self.requests.wait_for
-
-    @requests_wait_for.setter
-    def requests_wait_for(self, event: trio.Event | None) -> None:
-        self.requests.wait_for = event
-
     @property
     def open(self) -> int:
         """Number of open connections of clients."""

@@ -111,7 +111,7 @@ async def test_replies_are_swallowed_from_the_request_with_a_given_text_on() -> 
         await stream.send_all(b"a START b")
         await proxy.swallowing.wait()
         await until(lambda: server.heard == b"beforea START b")
-        assert proxy.swallow_replies
+        assert proxy.replies.swallow
         with trio.move_on_after(0.1) as silent:
             await stream.receive_some()
         assert silent.cancelled_caught

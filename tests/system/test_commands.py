@@ -382,7 +382,7 @@ async def test_a_command_is_sent_once_even_if_the_reply_to_the_claim_of_the_comm
             refused = await cp.exchange("Authorize", {"idTag": "X"})
             assert refused[2] == "InternalError"
             assert cp.asked == []
-            proxy.swallow_replies = False
+            proxy.replies.swallow = False
             await until(lambda: has("answered"))
             assert [id_ for id_, _, _ in cp.asked] == [command]
 
@@ -411,7 +411,7 @@ async def test_one_remote_start_is_sent_although_the_reply_to_its_submission_was
             nursery.start_soon(ask)
             await cp.wait_asked()  # The gateway has found the command, of which the admin process is unsure.
             assert answers == []
-            proxy.swallow_replies = False
+            proxy.replies.swallow = False
             await until(lambda: bool(answers))
             assert answers[0].status_code == 200, answers[0].text
             assert [id_ for id_, _, _ in cp.asked] == [answers[0].json()["id"]]

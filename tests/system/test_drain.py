@@ -72,14 +72,14 @@ async def test_calls_that_are_being_handled_are_answered_before_a_drain_closes_t
                 return (await gateway.read_metrics())[metric,] == value
 
             async with trio.open_nursery() as nursery:
-                proxy.requests_wait_for = trio.Event()
+                proxy.requests.wait_for = trio.Event()
                 for number, cp in enumerate(fleet):
                     nursery.start_soon(start, number, cp)
                 await until(lambda: shows("csms_messages_total", FLEET))
                 gateway.terminate()
                 await until(lambda: shows("csms_draining", 1))
                 assert answers == {}
-                proxy.requests_wait_for.set()
+                proxy.requests.wait_for.set()
             for cp in fleet:
                 assert await cp.wait_closed() == (RESTART, "peer")
             assert await exit_code(gateway) == 0
@@ -153,7 +153,7 @@ async def test_a_drain_waits_until_answers_to_commands_are_stored(central: Centr
                 late = await api.post(f"{commands}/GetConfiguration?timeout=1", json={})
                 assert late.status_code == 504, late.text
             asked = [id_ for id_, _, _ in cp.asked]
-            proxy.delay_s = 0.3
+            proxy.replies.delay_s = 0.3
             for id_ in asked:
                 await cp.send([3, id_, {"configurationKey": [{"key": "K", "readonly": True}]}])
             await cp.call("Heartbeat", {})
@@ -249,7 +249,7 @@ async def test_processes_whose_store_has_gone_or_answers_slowly_end_in_time_afte
             ):
                 await cp.call("Heartbeat", {})
                 if state == "slow":
-                    proxy.delay_s = 2
+                    proxy.replies.delay_s = 2
                 else:
                     proxy.refuse = True
                     proxy.cut()

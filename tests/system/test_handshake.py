@@ -268,9 +268,9 @@ async def test_a_handshake_is_answered_503_while_the_store_is_away(central: Cent
             proxy.refuse = False
             await until(lambda: admitted(url))
             # The store is silent but still connected, so only the gateway's time-out notices it.
-            proxy.swallow_replies = True
+            proxy.replies.swallow = True
             assert await refused_for_now(url)
-            proxy.swallow_replies = False
+            proxy.replies.swallow = False
 
 
 async def test_a_lease_is_released_if_the_reply_to_the_claim_of_the_lease_is_lost(central: Central) -> None:
@@ -297,7 +297,7 @@ async def test_a_lease_is_released_if_the_reply_to_the_claim_of_the_lease_is_los
             proxy.swallow_from = SCRIPTS["nodes/claim"].sha.encode()
             assert await refused_for_now(url)
             assert await online()
-            proxy.swallow_replies = False
+            proxy.replies.swallow = False
             await until(offline)
             # The proxy has swallowed replies on other connections too, which the gateway opens again.
             await until(partial(has_store, gateway))

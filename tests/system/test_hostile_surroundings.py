@@ -67,7 +67,7 @@ async def test_the_close_of_a_session_waits_only_for_the_call_that_is_being_hand
             charge_point(tenant.url(gateway, "cp")) as cp,
             tenant.api() as api,
         ):
-            proxy.delay_s = 0.5
+            proxy.replies.delay_s = 0.5
             async with trio.open_nursery() as nursery:
                 for number in range(20):
                     nursery.start_soon(cp.send, [2, f"a{number}", "Authorize", {"idTag": "TAG"}])

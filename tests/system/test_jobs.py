@@ -130,11 +130,11 @@ async def test_the_statuses_of_a_job_keep_their_order_even_if_the_store_is_slow(
                 nursery.start_soon(partial(begin, api, "GetLog", LOG))
                 await cp.wait_asked()
                 id_, _, payload = cp.asked[0]
-                proxy.delay_s = 0.3
+                proxy.replies.delay_s = 0.3
                 await cp.send([3, id_, {"status": "Accepted"}])
                 number = payload["requestId"]
                 await tell(cp, "LogStatusNotification", "Uploading", "Uploaded", requestId=number)
-                proxy.delay_s = 0.0
+                proxy.replies.delay_s = 0.0
             assert await statuses(api, id_) == ["Uploading", "Uploaded"]
 
 

@@ -81,7 +81,7 @@ async def test_a_transaction_message_is_stored_only_once_even_if_the_gateway_die
                     gateway.kill()
                     await cp.wait_closed()
                     assert cp.answers == {}
-                proxy.swallow_replies = False
+                proxy.replies.swallow = False
             async with central.gateway(store_url=url, store__timeout_s=30) as gateway:
                 async with charge_point(tenant.url(gateway, "cp")) as cp:
                     again = await cp.call("StartTransaction", start_payload(start_at), id_="z")
@@ -94,7 +94,7 @@ async def test_a_transaction_message_is_stored_only_once_even_if_the_gateway_die
                     gateway.kill()
                     await cp.wait_closed()
                     assert cp.answers == {}
-                proxy.swallow_replies = False
+                proxy.replies.swallow = False
             async with (
                 central.gateway(store_url=url) as gateway,
                 charge_point(tenant.url(gateway, "cp")) as cp,
@@ -268,7 +268,7 @@ async def test_an_id_tag_limited_to_one_transaction_is_accepted_when_its_start_i
             refused = await one.exchange("StartTransaction", start_payload(at))
             assert refused[2] == "InternalError"
             assert (await two.start(tag="TAG"))["idTagInfo"]["status"] == "ConcurrentTx"
-            proxy.swallow_replies = False
+            proxy.replies.swallow = False
             again = await one.exchange("StartTransaction", start_payload(at))
             while again[0] == 4:  # Repeat the start until the gateway is connected to the store again.
                 again = await one.exchange("StartTransaction", start_payload(at))

@@ -91,14 +91,14 @@ async def test_the_error_for_a_store_command_without_a_reply_says_it_was_sent_an
         async with fault_proxy(valkey.path) as proxy:
             url = f"redis://127.0.0.1:{proxy.port}"
             async with open_store(StoreConfig(url=url, timeout_s=0.5)) as store:
-                proxy.swallow_replies = True
+                proxy.replies.swallow = True
                 began = trio.current_time()
                 with pytest.raises(StoreUnavailable, match=r"did not answer within 0\.5 s") as caught:
                     await store.execute("SET", "swallowed", "1")
                 assert caught.value.sent
                 assert trio.current_time() - began > 0.4
                 assert not store.available
-                proxy.swallow_replies = False
+                proxy.replies.swallow = False
                 proxy.cut()
                 await store.wait_available()
                 assert await store.execute("GET", "swallowed") == b"1"
@@ -204,11 +204,11 @@ async def test_store_commands_that_are_left_in_an_old_connection_are_not_execute
         async with fault_proxy(valkey.path) as proxy:
             url = f"redis://127.0.0.1:{proxy.port}"
             async with open_store(StoreConfig(url=url, timeout_s=0.5, connections=1)) as store:
-                stuck = proxy.requests_wait_for = trio.Event()
+                stuck = proxy.requests.wait_for = trio.Event()
                 with pytest.raises(StoreUnavailable) as caught:
                     await store.execute("SET", "k", "old")
                 assert caught.value.sent
-                proxy.requests_wait_for = None
+                proxy.requests.wait_for = None
                 await store.wait_available()
                 await store.execute("SET", "k", "new")
                 stuck.set()
