@@ -57,7 +57,7 @@ def deliver(node: Node, hub: Hub, takeovers: Takeovers, message: Message | None)
         case inbox.DeniedCertificatesChanged():
             node.background(housekeeping.follow_denied, node, hub)
         case inbox.Drain() | inbox.DrainCancelled() | inbox.Shed():
-            node.background(moving.obey, node, hub, message)
+            moving.obey(node, hub, message)
         case inbox.CommandChanged() | None:
             log.warning("inbox.message_ignored", message=repr(message))
         case _:

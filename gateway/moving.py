@@ -5,10 +5,12 @@ with 503, until the operator cancels the drain or the process gets SIGTERM. Shed
 sessions, and the gateway goes on to accept sessions. A charge point that was shed may therefore come back to
 the same gateway. Where it connects is the choice of the load balancer, of DNS or of the kernel.
 
-A newer order replaces the present one. After SIGTERM, `drain.py` closes the sessions, and orders count no
-more.
+A newer order replaces the present one, but a node that drains ignores an order to shed. After SIGTERM,
+`drain.py` closes the sessions, and orders count no more.
 """
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from math import ceil
 from typing import assert_never
 
@@ -26,32 +28,43 @@ log = structlog.get_logger()
 LOOK_S = 1.0
 
 
-async def obey(node: Node, hub: Hub, order: ToGateway) -> None:
-    """Do what an operator ordered. Returns when it is done, or when a newer order came."""
-    if node.stopping:
+def obey(node: Node, hub: Hub, order: ToGateway) -> None:
+    """Begin to do what an operator ordered, and go on in the background.
+
+    This function does not wait, because orders that are read together must count in their sequence.
+    """
+    if node.stopping or (node.draining and isinstance(order, Shed)):
         return
     if node.moving is not None:
         node.moving.cancel()
-    with trio.CancelScope() as scope:
-        node.moving = scope
-        match order:
-            case Drain():
-                await _drain(node, hub, _window_s(node, order.window_s))
-            case DrainCancelled():
-                if node.draining:
-                    node.draining = False
-                    log.info("drain.cancelled", sessions=len(hub))
-            case Shed():
-                if not node.draining:
-                    await _shed(hub, order.percent, _window_s(node, order.window_s))
-            case _:
-                assert_never(order)
+        node.moving = None
+    match order:
+        case Drain():
+            node.draining = True
+            _begin(node, _drain, hub, _window_s(node, order.window_s))
+        case DrainCancelled():
+            if node.draining:
+                node.draining = False
+                log.info("drain.cancelled", sessions=len(hub))
+        case Shed():
+            _begin(node, _shed, hub, order.percent, _window_s(node, order.window_s))
+        case _:
+            assert_never(order)
+
+
+def _begin[*Args](node: Node, work: Callable[[*Args], Awaitable[None]], *args: *Args) -> None:
+    scope = node.moving = trio.CancelScope()
+    node.background(_move, node, scope, partial(work, *args))
+
+
+async def _move(node: Node, scope: trio.CancelScope, work: Callable[[], Awaitable[None]]) -> None:
+    with scope:
+        await work()
     if node.moving is scope:
         node.moving = None
 
 
-async def _drain(node: Node, hub: Hub, window_s: float) -> None:
-    node.draining = True
+async def _drain(hub: Hub, window_s: float) -> None:
     links = idle_first(hub)
     log.info("drain.started", by="operator", sessions=len(links), window_s=window_s)
     began = trio.current_time()
