@@ -129,9 +129,12 @@ class PendingReplies:
         waiting.append(waiter)
 
     def _end_turn(self, turn: str) -> None:
-        """Queue the next command of the turn. It is older than most of the queue, so it goes first."""
+        """Queue the next command of the turn.
+
+        It goes to the end, because `expire` looks at the head, and finds the older commands there.
+        """
         if waiting := self._turns[turn]:
-            self.unsent.appendleft(waiting.popleft())
+            self.unsent.append(waiting.popleft())
             self._wake_writer()
         else:
             del self._turns[turn]
@@ -221,10 +224,13 @@ class PendingReplies:
 
     def expire(self, now: float) -> None:
         """Fail the commands that were not sent in time."""
-        while self.unsent and self.unsent[0].at + self.timeout_s <= now:
+        due = now - self.timeout_s
+        while self.unsent and self.unsent[0].at <= due:
             waiter = self.unsent.popleft()
             self._drop(waiter)
             waiter.fail(f"there was no connection to the store for {self.timeout_s:g} s", sent=False)
+            if waiter.turn in self._turns and self.unsent[-1].at <= due:
+                self.unsent.rotate(1)  # The next command of the turn has waited as long, and fails too.
 
     def fail_flight(self, why: str) -> None:
         """Fail the commands in flight, whose outcome is unknown.

@@ -119,3 +119,55 @@ async def test_commands_that_wait_for_their_turn_fail_when_the_lane_is_closed() 
         await trio.testing.wait_all_tasks_blocked()
         pending.close("the store is closed")
     assert (failed, pending.bytes) == (3, 0)
+
+
+async def test_commands_of_one_charge_point_do_not_keep_older_commands_from_failing_in_time() -> None:
+    """While the store is away, each failed command is followed by a younger one of its charge point."""
+    pending, failed = queue(), list[str]()
+
+    async def work(turn: str, at: float) -> None:
+        call = pending.call(b"x", 1, turn)
+        (pending._turns[turn] or pending.unsent)[-1].at = at
+        with pytest.raises(StoreUnavailable):
+            await call
+        failed.append(f"{turn} {at}")
+
+    async def expire(now: float) -> list[str]:
+        failed.clear()
+        pending.expire(now)
+        await trio.testing.wait_all_tasks_blocked()
+        return sorted(failed)
+
+    async with trio.open_nursery() as nursery:
+        for turn, at in (("t/a", 0), ("t/b", 1), ("t/a", 2), ("t/c", 4), ("t/a", 50), ("t/a", 55)):
+            nursery.start_soon(work, turn, at)
+            await trio.testing.wait_all_tasks_blocked()
+        assert await expire(65) == ["t/a 0", "t/a 2", "t/b 1", "t/c 4"]
+        assert await expire(112) == ["t/a 50"]
+        assert await expire(116) == ["t/a 55"]
+    assert pending.bytes == 0
+    assert pending._turns == {}
+
+
+async def test_a_command_whose_turn_comes_when_the_connection_breaks_does_not_hide_older_ones() -> None:
+    pending, failed = queue(), list[str]()
+
+    async def work(turn: str, at: float) -> None:
+        call = pending.call(b"x", 1, turn)
+        (pending._turns[turn] or pending.unsent)[-1].at = at
+        with pytest.raises(StoreUnavailable):
+            await call
+        failed.append(turn)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(work, "t/a", 0)
+        await trio.testing.wait_all_tasks_blocked()
+        pending.take()
+        for turn, at in (("t/b", 1), ("t/a", 50)):
+            nursery.start_soon(work, turn, at)
+            await trio.testing.wait_all_tasks_blocked()
+        pending.fail_flight("broken")
+        pending.expire(61)
+        await trio.testing.wait_all_tasks_blocked()
+        assert sorted(failed) == ["t/a", "t/b"]
+        pending.close("the store is closed")
