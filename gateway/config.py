@@ -239,11 +239,11 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=0,
             le=1_000_000,
-            description="Number of upgrade requests that one process serves in a second. A further charge "
-            "point gets 503, with a Retry-After that spreads the refused charge points over time. So a "
-            "reconnect of all charge points leaves time for the sessions that are open. A core serves some "
-            "700 handshakes a second without TLS, and 240 to 290 with TLS. If this is 0, there is no such "
-            "limit.",
+            description="Number of upgrade requests that one process serves in a second. A further "
+            "request waits for its turn. If it would wait for more than 5 s, the charge point gets 503, with "
+            "a Retry-After that spreads the refused charge points over time. So a reconnect of all charge "
+            "points leaves time for the sessions that are open. A core serves some 700 handshakes a second "
+            "without TLS, and 240 to 290 with TLS. If this is 0, there is no such limit.",
         ),
     ] = 300
     handshakes_at_once: Annotated[
@@ -251,9 +251,9 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=1_000_000,
-            description="Greatest number of upgrade requests that one process serves at the same time. A "
-            "further charge point gets 503, as with `handshakes_per_second`. This limit matters if the store "
-            "is slow.",
+            description="Greatest number of upgrade requests that one process serves at the same time, "
+            "without those that wait for their turn. A further charge point gets 503, as with "
+            "`handshakes_per_second`. This limit matters if the store is slow.",
         ),
     ] = 200
     message_bytes: Annotated[

@@ -30,6 +30,7 @@ import trio
 from gateway.admission import basic, path, proof
 from gateway.admission.credentials import examine
 from gateway.admission.proof import Denied, Evidence
+from gateway.admission.rate import Place
 from gateway.admission.reasons import Reason
 from gateway.admission.refusal import Refusal
 from gateway.admission.serving import SUBPROTOCOL, Admission, Admitted, serve
@@ -61,21 +62,60 @@ class _Peer(NamedTuple):
 
 async def handle(admission: Admission, upgrade: Upgrade) -> None:
     """Answer one upgrade request, and run its session until the connection ends."""
-    node, place = admission.node, admission.rate.admit(trio.current_time())
-    if isinstance(place, int):
-        # The record of refusals has a row for each address, so it would cost more than the answer.
-        await _refuse(node, upgrade, Refusal(Reason.BUSY, place, retry_after_s=place))
-        return
+    node, place = admission.node, None
     try:
-        admitted = await _admit(admission, upgrade)
+        who, peer = _check_quickly(admission, upgrade)
+        if (place := await _take_place(admission, upgrade)) is None:
+            return
+        admitted = await _admit(admission, upgrade, who, peer)
         await serve(admission, upgrade, admitted, place)
     except Refusal as refusal:
-        place.leave(refused=True)
+        if place is not None:
+            place.leave(refused=True)
         node.refusals.note(refusal.keys, refusal.reason.word, upgrade.remote[0], refusal.detail)
         node.fault_counts.write_soon()
         await _refuse(node, upgrade, refusal)
     finally:
-        place.leave()
+        if place is not None:
+            place.leave()
+
+
+def _check_quickly(admission: Admission, upgrade: Upgrade) -> tuple[path.PathNames, _Peer]:
+    """Check what costs no time, so that a request which is refused for it takes no turn of another."""
+    try:
+        who = path.parse(upgrade.path)
+    except path.BadPath as error:
+        raise Refusal(Reason.BAD_PATH, str(error), detail=str(error)) from None
+    _check_available(admission)
+    peer = _Peer(upgrade.remote[0], f"{who.tenant}/{fold(who.charge_point)}")
+    _check_attempts(admission.attempts, peer, ChargePointKeys(who.tenant, who.charge_point))
+    return who, peer
+
+
+def _check_available(admission: Admission) -> None:
+    node = admission.node
+    full = len(admission.hub) >= node.config.limits.connections
+    if node.draining or full or not node.store.available:
+        raise Refusal(Reason.UNAVAILABLE)
+    if node.memory.refuses():
+        raise Refusal(Reason.MEMORY_FULL)
+
+
+async def _take_place(admission: Admission, upgrade: Upgrade) -> Place | None:
+    """Wait until the request may be served. None means that it was refused, or that the peer has left."""
+    rate = admission.rate
+    place = rate.admit(trio.current_time())
+    if isinstance(place, Place) and place.wait_s:
+        await trio.sleep(place.wait_s)
+        if upgrade.has_hung_up():
+            return None
+        _check_available(admission)
+        place = place if rate.start(place) else rate.refuse(trio.current_time())
+    if isinstance(place, Place):
+        return place
+    # The record of refusals has a row for each address, so it would cost more than the answer.
+    await _refuse(admission.node, upgrade, Refusal(Reason.BUSY, place, retry_after_s=place))
+    return None
 
 
 async def _refuse(node: Node, upgrade: Upgrade, refusal: Refusal) -> None:
@@ -90,19 +130,8 @@ async def _refuse(node: Node, upgrade: Upgrade, refusal: Refusal) -> None:
     await upgrade.refuse(reason.status, refusal.text, headers)
 
 
-async def _admit(admission: Admission, upgrade: Upgrade) -> Admitted:
-    node = admission.node
-    try:
-        who = path.parse(upgrade.path)
-    except path.BadPath as error:
-        raise Refusal(Reason.BAD_PATH, str(error), detail=str(error)) from None
-    full = len(admission.hub) >= node.config.limits.connections
-    if node.draining or full or not node.store.available:
-        raise Refusal(Reason.UNAVAILABLE)
-    if node.memory.refuses():
-        raise Refusal(Reason.MEMORY_FULL)
-    user, peer = who.charge_point, _Peer(upgrade.remote[0], f"{who.tenant}/{fold(who.charge_point)}")
-    _check_attempts(admission.attempts, peer, ChargePointKeys(who.tenant, who.charge_point))
+async def _admit(admission: Admission, upgrade: Upgrade, who: path.PathNames, peer: _Peer) -> Admitted:
+    node, user = admission.node, who.charge_point
     try:
         shown, record, security = await charge_points.get_with_token(
             node.store, node.pepper, who.tenant, who.token, who.charge_point

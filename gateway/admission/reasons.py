@@ -41,7 +41,7 @@ class Reason(_Row, Enum):
     BUSY = (
         503,
         "Too many charge points connect now. Try again in {} s.",
-        "More connected than `limits.handshakes_per_second` or `limits.handshakes_at_once` allow.",
+        "More connect than `limits.handshakes_per_second` serves in 5 s, or `limits.handshakes_at_once`.",
     )
     STORE_AWAY = 503, f"The store does not answer. {_AGAIN}", "The store did not answer."
     STORE_SCARCE = (
