@@ -161,7 +161,9 @@ async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.A
             registration=admitted.registration,
         )
         confirmed = True
-    except StoreUnavailable:
+    except StoreUnavailable as error:
+        # If the store refuses writes, each of many handshakes would leave a release behind that waits for it.
+        confirmed = not error.sent
         raise Refusal(Reason.STORE_AWAY) from None
     finally:
         if not confirmed:  # The store may have granted the lease, although this task failed or was cancelled.

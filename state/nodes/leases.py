@@ -227,9 +227,9 @@ async def claim(
     """Take the lease for the session `holder`; the newest authenticated connection wins.
 
     `not_after_ms` is server time. A claim that is late only because the server's clock was set is repeated.
-    If `register` is true, an unknown charge point is registered under the
-    policy `registration`. After StoreUnavailable or a cancellation the outcome is unknown, so the caller must
-    repeat `release_if_holder` until it returns.
+    If `register` is true, an unknown charge point is registered under the policy `registration`. After a
+    cancellation or StoreUnavailable with `sent` the outcome is unknown, so the caller must repeat
+    `release_if_holder` until it returns.
     """
     own = holder.partition("/")[0]
     details = msgspec.json.encode(attachment)
