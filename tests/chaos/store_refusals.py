@@ -23,6 +23,8 @@ class Fault:
     seconds: float
     begin: Callable[[ValkeyServer], None]
     end: Callable[[ValkeyServer], None]
+    refused: frozenset[str] = FACTS
+    """Facts that cannot be stored meanwhile. A full store still stores stops."""
 
 
 def _ask(server: ValkeyServer, command: str, right: bytes = b"+") -> None:
@@ -48,6 +50,7 @@ FAULTS = (
         60,
         lambda server: _ask(server, "CONFIG SET maxmemory 1mb"),
         lambda server: _ask(server, "CONFIG SET maxmemory 1gb"),
+        frozenset(("StartTransaction",)),
     ),
     Fault(
         "NOREPLICAS",
@@ -122,7 +125,7 @@ async def endure(bench: Bench, fault: Fault, running: Fleet, pool: Workers) -> N
     false = [
         answer
         for answer in running.answers
-        if answer.action in FACTS
+        if answer.action in fault.refused
         and answer.error is None
         and answer.sent > began + GRACE_S
         and answer.answered < ended
