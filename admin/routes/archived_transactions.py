@@ -94,7 +94,8 @@ async def list_archived(
         charge_point=charge_point,
         # The page of the store says nothing about what comes after its end.
         after="" if since_ms is None else moment(since_ms),
-        before=None if cursor is None else decode_cursor(cursor).decode(),
+        # A cursor that no page returned may be any bytes.
+        before=None if cursor is None else decode_cursor(cursor).decode(errors="replace"),
         limit=limit + 1,
     )
     end = None if page.next is None else decode_cursor(page.next).decode()

@@ -218,9 +218,13 @@ async def read_page(
     rest = min((one for one in (loose.rest, *(rough for rough, _ in closed[:1])) if one), default=None)
     places = _select(found, past, rest)
     wanted = places[: _count_fitting([len(found[place].text) for place in places], limit)]
-    page = tuple(read_text(found[place].text, place.received_ms, str(transaction_id)) for place in wanted)
+    page: list[StoredValues] = []
+    for place in wanted:
+        if len(page) % _AT_ONCE == 0:
+            await trio.lowlevel.checkpoint()
+        page.append(read_text(found[place].text, place.received_ms, str(transaction_id)))
     more = rest is not None or len(wanted) < len(places)
-    return Page(page, _cursor(wanted[-1]) if wanted and more else None)
+    return Page(tuple(page), _cursor(wanted[-1]) if wanted and more else None)
 
 
 def cut_page(values: Sequence[StoredValues], *, after: str | None, limit: int) -> Page[StoredValues]:

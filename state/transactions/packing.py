@@ -22,7 +22,7 @@ from state.transactions.listing import public_id
 from state.transactions.packed_values import Block, Directory
 from state.transactions.stored_values import digest, is_of_stop
 
-_READ = 16 * blocks.MESSAGES
+_READ = 32 * blocks.MESSAGES
 _READ_BYTES = 8 * blocks.BYTES
 """How much of a long transaction is in memory at once."""
 
@@ -90,11 +90,13 @@ class _Packing:
             )
             stops: _Messages = deque()
             others: _Messages = deque()
-            for number, one in enumerate(found.messages):
-                (stops if is_of_stop(one[1].text) else others).append(one)
-                if number % blocks.MESSAGES == 0:
-                    await trio.lowlevel.checkpoint()
             left = None if found.messages else await self._step(0, b"", b"", [])
+            # No list keeps all messages, because it would take milliseconds to free them at once.
+            while found.messages:
+                one = found.messages.pop()
+                (stops if is_of_stop(one[1].text) else others).appendleft(one)
+                if len(found.messages) % blocks.MESSAGES == 0:
+                    await trio.lowlevel.checkpoint()
             for waiting in (others, stops):
                 while waiting:
                     if (left := await self._move(waiting)) is None:
@@ -120,10 +122,9 @@ class _Packing:
         messages = sorted(unique.values())
         block = Block(of_stop, messages[0].received_ms, messages[-1].received_ms, len(messages), size)
         self._blocks[number : number + 1] = [block]
-        stored = await packed_values.make_block(messages)
-        left = await self._step(
-            number, stored, b"".join(map(digest, (one.text for one in messages))), records
-        )
+        digests = b"".join(map(digest, (one.text for one in messages)))
+        await trio.lowlevel.checkpoint()
+        left = await self._step(number, await packed_values.make_block(messages), digests, records)
         if left is not None:
             self._count_block()
         return left

@@ -92,17 +92,27 @@ async def _merge(
     The messages of the place `begin` may have been read before, so they do not count.
     """
     kept: list[tuple[Rough, bytes]] = []
-    beyond = 0
+    beyond, left = 0, None
     for pair in merge(*runs):
         if kept and pair == kept[-1]:
             continue  # The server may return a message twice.
         if beyond >= most and pair[0] != kept[-1][0]:
-            return kept, pair[0]
+            left = pair[0]
+            break
         kept.append(pair)
         beyond += pair[0] > begin
         if len(kept) % _TURN == 0:
             await trio.lowlevel.checkpoint()
-    return kept, None
+    for run in runs:
+        await _release(run)
+    return kept, left
+
+
+async def _release(pairs: list[tuple[Rough, bytes]]) -> None:
+    """Empty a list, and let other tasks run meanwhile. Thousands of objects take milliseconds to be freed."""
+    while pairs:
+        del pairs[-_TURN:]
+        await trio.lowlevel.checkpoint()
 
 
 async def _unpack(
@@ -112,10 +122,12 @@ async def _unpack(
     size, last = 0, None
     for number, (rough, record) in enumerate(found, 1):
         if size > most_bytes and rough != last:
-            return Found(messages, rough)
+            rest = rough
+            break
         text = compact.unpack(record)
         messages.append((record, Message(rough.received_ms, text)))
         size, last = size + (len(text) if rough > begin else 0), rough
         if number % _TURN == 0:
             await trio.lowlevel.checkpoint()
+    await _release(found)
     return Found(messages, rest)

@@ -10,10 +10,12 @@ from admin.archive.archive import Reader
 from admin.archive.archiver import run_turn
 from admin.archive.dropping import drop_archived
 from admin.routes import archived_transactions
+from state.paging import Page
 from state.store import Store
 from state.tenants import tenants
-from state.transactions import archiving, start
+from state.transactions import archiving, meter_values, start
 from state.transactions.archiving import ArchiveNote
+from state.transactions.stored_values import StoredValues
 from tests.admin.api import TENANT, Api, serving
 from tests.admin.problem import is_problem
 from tests.support.archives import entries
@@ -87,6 +89,28 @@ async def test_values_are_read_on_from_the_archive_if_the_transaction_leaves_the
     assert third["next"] is None
     items = [*first["items"], *second["items"], *third["items"]]
     assert [item["sampledValue"][0]["value"] for item in items] == ["0", "1", "2", "3", "4"]
+
+
+async def test_values_are_whole_if_the_transaction_leaves_the_store_while_they_are_read(
+    archived_api: Api, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = await finish(store, "CP.1", *VALUES, tenant=TENANT)
+    path = f"{LIST}/CP.1.{number}/meter-values"
+    before = await read(archived_api, path)
+    read_page = meter_values.read_page
+
+    async def read_late(*args: Any, **kwargs: Any) -> Page[StoredValues]:
+        await drop(store, tmp_path, expected=1)
+        return await read_page(*args, **kwargs)
+
+    monkeypatch.setattr(meter_values, "read_page", read_late)
+    assert await read(archived_api, path) == before
+    assert len(before["items"]) == 5
+
+
+async def test_a_cursor_that_no_page_returned_is_no_failure_of_the_archive(archived_api: Api) -> None:
+    response = await archived_api.client.get(LIST, params={"cursor": "0" * 500})
+    assert response.status_code in {200, 422}, response.text
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
