@@ -37,7 +37,7 @@ class Examined(msgspec.Struct, frozen=True):
 
 
 def mark(nonce: str, secret: str) -> str:
-    """Return a text that is equal for equal secrets. It tells nothing to those who do not know the nonce."""
+    """Return a text that is equal for equal secrets. Nothing can be learnt from it without the nonce."""
     return hmac.digest(nonce.encode(), secret.encode(), "sha256").hex()
 
 

@@ -165,7 +165,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     The counts are of logical facts, however often each was sent. `retried` facts were sent more than once
     until their first acknowledgement, and `replayed` ones among them were stored by an earlier transmission.
     `unacknowledged` facts were sent and never acknowledged, and `unacknowledged_stored` ones among them are
-    stored all the same, as they may be.
+    stored nevertheless, which is allowed.
     """
 
     findings: tuple[Finding, ...]

@@ -32,7 +32,7 @@ _log = structlog.get_logger("csms.admin")
 
 
 class Archiving:
-    """Works in turns. Its counters are metrics of the process."""
+    """Archives again and again. Its counters are metrics of the process."""
 
     def __init__(
         self, store: Store, incarnation: str, archive: ArchiveConfig, retention: RetentionConfig

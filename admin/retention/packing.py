@@ -27,7 +27,7 @@ _log = structlog.get_logger("csms.admin")
 
 
 class Packing:
-    """Works in turns. Its counters are metrics of the process."""
+    """Packs again and again. Its counters are metrics of the process."""
 
     def __init__(self, store: Store, incarnation: str, config: PackingConfig) -> None:
         self.backlog_s = 0.0

@@ -142,7 +142,7 @@ class OrderAnswer(msgspec.Struct, frozen=True):
 
 _AWAY = "The gateway does not answer, so nothing was done."
 _PROBLEMS = {
-    409: "The node is no gateway, or the release of the gateway does not know this order.",
+    409: "The node is not a gateway, or the release of the gateway does not know this order.",
     503: _AWAY,
 }
 

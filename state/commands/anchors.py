@@ -1,7 +1,7 @@
 """Deadlines of commands after the server's clock was set.
 
 A record has the deadline by the server's clock, and the time at which it was set. A process that has seen how
-far the clock was set knows how much time is really left. It then sets the deadline anew.
+far the clock was set knows how much time is really left. It then sets the deadline again.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -24,7 +24,7 @@ async def ask(
     """Run a step, and return its reply and our monotonic time before it.
 
     If the step answers `late` only because the server's clock was set forward, set the deadline of the
-    command anew and run the step again. `late` comes with the server's time, the time at which the deadline
+    command again and run the step again. `late` comes with the server's time, the time at which the deadline
     was set, and the deadline.
     """
     attempts = 0
@@ -37,7 +37,7 @@ async def ask(
 
 
 async def _keep(store: Store, of: ChargePointKeys, id_: str, times: Sequence[Any], asked: float) -> bool:
-    """Set the deadline of a late command anew. False means that the deadline has passed."""
+    """Set the deadline of a late command again. False means that the deadline has passed."""
     now_ms, set_ms, deadline_ms = map(int, times)
     store.clock.learn_now(now_ms, asked)
     left_ms = int(store.clock.left_ms(now_ms, set_ms, deadline_ms))
@@ -48,7 +48,7 @@ async def _keep(store: Store, of: ChargePointKeys, id_: str, times: Sequence[Any
 
 
 async def renew(store: Store, partitions: Iterable[int]) -> int:
-    """Set the deadlines of all waiting commands in these partitions anew, and return how many changed.
+    """Set the deadlines of all waiting commands in these partitions again, and return how many changed.
 
     A deadline that is right already stays as it is.
     """

@@ -1,4 +1,4 @@
--- Set the deadline of a waiting command anew, because the server's clock was set.
+-- Set the deadline of a waiting command again, because the server's clock was set.
 -- KEYS command overdue | ARGV id member seen_ms left_ms -> {'anchored'} | {'changed'}
 -- `seen_ms` is the deadline from which the caller has computed `left_ms`. `anchored_ms` is the time at which the
 -- deadline was set, so the rest of the time stays known if the clock is set again.

@@ -44,7 +44,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     created_ms: int
     deadline_ms: int
     anchored_ms: int | None = None
-    """When the deadline was set anew, because the server's clock was set. None means that it never was."""
+    """When the deadline was set again, because the server's clock was set. None means that it never was."""
     sent_ms: int | None = None
     settled_ms: int | None = None
     why: Why | None = None

@@ -1,7 +1,7 @@
 """The sweep ends overdue commands that no session has ended in time.
 
 A queued command becomes `expired`, and a sent command becomes `timeout`. If the server's clock was set, the
-deadlines of the waiting commands are set anew before anything is ended.
+deadlines of the waiting commands are set again before anything is ended.
 """
 
 from collections.abc import Iterable
@@ -18,9 +18,9 @@ The commands with the oldest deadlines come first.
 """
 
 RENEW_S = 10.0
-"""For this time after the server's clock was set, each sweep sets deadlines anew.
+"""For this time after the server's clock was set, each sweep sets deadlines again.
 
-Another gateway may die meanwhile, and leave its partitions to this one.
+Another gateway may die in this time, and leave its partitions to this one.
 """
 
 _OVERDUE = table.text(table.OVERDUE)

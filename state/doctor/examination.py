@@ -143,7 +143,7 @@ async def _compare_clocks(ask: Ask) -> list[Finding]:
     [reply] = await ask([("TIME",)])
     ended = time.time()
     if isinstance(reply, ResponseError):
-        return []  # The finding about the permissions says so.
+        return []  # The finding about the permissions reports this.
     at_ms = checks.read_time_ms(reply)
     return [server.judge_clock(at_ms - 500 * (began + ended), 500 * (ended - began))]
 
@@ -172,7 +172,7 @@ async def _examine_contents(ask: Ask) -> list[Finding]:
 async def _examine_nodes(ask: Ask) -> list[Finding]:
     counters, now = await ask([("HGETALL", keys.NODES), ("TIME",)])
     if isinstance(counters, ResponseError):
-        return []  # The finding about the permissions says so.
+        return []  # The finding about the permissions reports this.
     living, silent = [], 0
     for name in map(bytes.decode, counters):
         record, is_heard = await ask([("GET", keys.node(name)), ("EXISTS", keys.inbox(name))])

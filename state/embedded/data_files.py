@@ -47,7 +47,7 @@ class DataFiles:
     def measure(self) -> Note:
         """Return the files that the server would read, with their present sizes.
 
-        A rewrite may replace files meanwhile, so the manifest is read again until both readings are equal.
+        A rewrite may replace files now, so the manifest is read again until both readings are equal.
         Raises OSError.
         """
         while True:

@@ -1,4 +1,4 @@
-"""Open the store: for a process that may wait for it, or for a command that a person waits for."""
+"""Open the store, in a process that can wait for it or in a command that a person waits for."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

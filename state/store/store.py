@@ -256,7 +256,7 @@ class Store:
         return ask
 
     def _end_lanes(self, why: str) -> None:
-        """End all connections, because the settings of the server are wrong now. Each is checked anew."""
+        """End all connections, because the settings of the server are wrong now. Each is checked again."""
         for lane in self._lanes.all:
             lane.end(why)
 

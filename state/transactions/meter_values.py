@@ -199,7 +199,7 @@ async def read_page(
     loose = await unpacked_values.read_first(
         store, keys.values(transaction_id), begin=begin, most=limit + 1, most_bytes=_PAGE_BYTES
     )
-    # The directory is read after the messages that are not packed. A message that is packed meanwhile is
+    # The directory is read after the messages that are not packed. A message that is packed in between is
     # then read twice, and not left out.
     directory = await packed_values.read_directory(store, keys.packed(transaction_id))
     found = {place_of(message): message for _, message in loose.messages}

@@ -64,7 +64,7 @@ async def read_directory(store: Store, key: str) -> Stored:
 
 
 async def read_block(store: Store, key: str, number: int) -> list[Message]:
-    """Return the messages of a block, or none if the transaction was deleted meanwhile."""
+    """Return the messages of a block, or none if the transaction was deleted."""
     stored: bytes | None = await store.execute("HGET", key, number)
     if stored is None:
         return []

@@ -3,7 +3,7 @@
 A stop or an end by an operator puts the transaction into the queue `unpacked` of its partition. A message
 that arrives after the packing is stored unpacked beside the blocks, and puts the transaction into the queue
 again. One step moves the messages of one block. It moves exactly the messages that the block has, and only if
-nobody else has packed meanwhile. So nothing is lost or doubled, wherever a process or the server dies.
+nobody else has packed since then. So nothing is lost or doubled, wherever a process or the server dies.
 
 Only the release that reads blocks writes them, and only if the meta record allows it (`Store.packs`).
 """

@@ -31,7 +31,7 @@ class Bench:
     def __init__(
         self, directory: Path, scale: float, seed: int, *, minutes: float | None, aloud: bool
     ) -> None:
-        """`minutes` replaces the length of a soak. `aloud` tells the progress on stderr."""
+        """`minutes` replaces the length of a soak. `aloud` writes the progress on stderr."""
         self.directory = directory
         self.scale = scale
         self.dice = random.Random(seed)

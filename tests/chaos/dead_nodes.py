@@ -36,7 +36,7 @@ EVERY = 32
     minutes=4,
 )
 async def dead_nodes(bench: Bench) -> None:
-    """Leave many dead nodes to two living gateways, and start a third one meanwhile."""
+    """Leave many dead nodes to two living gateways, and start a third one at the same time."""
     each = bench.scaled(8_000, least=100)
     dead = [nodes.new_incarnation() for _ in range(16)]
     tenant = bench.central.tenant()

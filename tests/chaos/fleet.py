@@ -1,4 +1,4 @@
-"""A fleet of charge points that retry, with the journal of what they were told, judged against the store."""
+"""A fleet of charge points that retry. The journal of their answers is judged against the store."""
 
 import random
 from collections import Counter

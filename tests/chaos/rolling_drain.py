@@ -89,7 +89,7 @@ async def ignore(_frame: bytes) -> None:
     minutes=4,
 )
 async def rolling_drain(bench: Bench) -> None:
-    """Drain one of three nodes by SIGTERM, start it anew, and shed until all have the same."""
+    """Drain one of three nodes by SIGTERM, start it again, and shed until all have the same."""
     size, charging = bench.scaled(3_000, least=60), bench.scaled(150, least=6)
     window_s = WINDOW_S if bench.scale >= 0.5 else 5.0
     tenant = bench.central.tenant()

@@ -18,7 +18,7 @@ EVERY_S = 5.0
     minutes=60,
 )
 async def soak(bench: Bench) -> None:
-    """Charge for an hour, with some charge points that connect anew each minute."""
+    """Charge for an hour, with some charge points that connect again each minute."""
     size, minutes = bench.scaled(800, least=40), bench.minutes or 60.0
     tenant = bench.central.tenant()
     async with (

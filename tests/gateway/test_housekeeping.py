@@ -137,7 +137,7 @@ def test_giving_memory_back_does_no_harm() -> None:
 
 
 @pytest.mark.parametrize("deed", ["retire", "revoke"])
-async def test_sessions_whose_token_is_no_proof_are_closed_although_no_message_came(
+async def test_sessions_whose_token_proves_nothing_are_closed_although_no_message_came(
     store: Store, redis_url: str, deed: str
 ) -> None:
     """`inner_gateway` reads no inbox, so only the check of the tokens can close the session."""

@@ -217,7 +217,7 @@ def test_a_retried_fact_counts_as_replayed_if_the_store_had_it_before_its_last_t
     assert (found.retried, found.replayed, found.findings) == (2, 1, ())
 
 
-def test_the_same_time_in_another_notation_is_no_difference() -> None:
+def test_the_same_time_in_another_notation_is_not_a_difference() -> None:
     history = History([], [])
     content = start_of(1)
     history.lines.append(Sent(charge_point="c0", transaction=1, content=content, at_ms=0))

@@ -67,7 +67,7 @@ async def test_no_charge_point_stays_online_that_left_while_its_gateway_was_paus
 
 
 async def test_many_dead_nodes_are_reaped_once_and_then_cost_almost_nothing(central: Central) -> None:
-    """A gateway that has just started judges no living gateway dead meanwhile."""
+    """A gateway that has just started takes no living gateway for dead."""
     tenant = await trio.to_thread.run_sync(central.tenant)
     dead, each = [nodes.new_incarnation() for _ in range(8)], 1_000
     with trio.fail_after(240):

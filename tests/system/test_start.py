@@ -1,4 +1,4 @@
-"""The start of a gateway and of an admin process whose store is away, and the end of `csms up` meanwhile."""
+"""A gateway and an admin process start while the store is away, and `csms up` ends before it is back."""
 
 import signal
 import socket

@@ -114,7 +114,7 @@ async def test_a_transaction_that_changed_is_archived_again_and_the_newest_recor
     assert await find_file(store, number) == found.file == entries(tmp_path)[1].file
 
 
-async def test_a_transaction_that_was_deleted_meanwhile_does_not_stop_the_turn(
+async def test_a_transaction_that_was_deleted_during_a_turn_does_not_stop_the_turn(
     store: Store, tmp_path: Path
 ) -> None:
     gone, kept = await finish(store, "CP.1"), await finish(store, "CP.2")

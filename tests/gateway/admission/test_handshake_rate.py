@@ -28,7 +28,7 @@ def open_connection(url: str) -> socket.socket:
     return sock
 
 
-async def test_a_charge_point_beyond_the_rate_is_told_when_to_come_back_and_costs_the_store_nothing(
+async def test_a_charge_point_beyond_the_rate_gets_a_time_to_come_back_and_costs_the_store_nothing(
     store: Store, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rate = Rate(2, 1_000)

@@ -38,7 +38,7 @@ def test_refused_requests_are_spread_over_as_many_seconds_as_the_rate_needs() ->
     assert rate.refuse(0.0) == LATEST_S
 
 
-def test_the_spread_begins_anew_after_the_refused_requests_had_time_to_return() -> None:
+def test_the_spread_starts_over_after_the_refused_requests_had_time_to_return() -> None:
     rate = Rate(10, 1_000)
     for _ in range(110):
         rate.refuse(0.0)

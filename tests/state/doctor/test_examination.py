@@ -106,7 +106,7 @@ async def test_a_user_without_transactions_gets_a_warning_because_its_permission
     assert (await examine(url))["permissions"].verdict == "warning"
 
 
-async def test_a_user_without_info_is_told_so(private_valkey: ValkeyServer) -> None:
+async def test_a_user_without_info_gets_a_finding_about_it(private_valkey: ValkeyServer) -> None:
     private_valkey.ask(b"ACL SETUSER examined on >pw ~* +@all -info")
     found = await examine(private_valkey.url.replace("unix://", "unix://examined:pw@"))
     assert "allow this user this command" in found["server"].text

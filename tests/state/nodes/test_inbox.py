@@ -100,7 +100,7 @@ async def test_an_inbox_message_wakes_the_reader_that_waits_for_it(store: Store)
     assert len(read) == 1
 
 
-async def test_messages_in_an_inbox_that_began_anew_are_read_although_the_clock_of_the_server_went_back(
+async def test_messages_in_an_inbox_that_started_over_are_read_although_the_clock_of_the_server_went_back(
     store: Store,
 ) -> None:
     await nodes.beat(store, "a", GATEWAY)

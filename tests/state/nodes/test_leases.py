@@ -271,7 +271,7 @@ async def test_the_release_of_a_lease_stores_when_the_charge_point_was_last_hear
     seen_s = store.server_time_ms() // 1000 + 100
     await leases.release_if_holder(store, KEYS, "a/1", "1000", seen_s)
     assert (await last_seen_ms(store)) == seen_s * 1000
-    # A session that lost its lease meanwhile stores nothing.
+    # A session that lost its lease stores nothing.
     await claimed(store, "a/2")
     await claimed(store, "b/1")
     await leases.release_if_holder(store, KEYS, "a/2", "1000", seen_s + 50)

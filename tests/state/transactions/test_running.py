@@ -35,7 +35,7 @@ async def test_a_start_of_a_lost_lease_is_noted_as_running_after_the_lease_was_t
     await running.set_pointers(store, lease)
 
 
-async def test_a_transaction_that_has_ended_meanwhile_is_not_noted_as_running(store: Store) -> None:
+async def test_a_transaction_that_has_ended_is_not_noted_as_running(store: Store) -> None:
     lease, number = await start_while_lost(store)
     await transactions.stop(store, lease, a_stop(number), b"")
     await running.set_pointers(store, lease)
