@@ -63,14 +63,16 @@ async def list_meter_values(tenant: str, transaction: str) -> Response:
     """
     asked = bodies.query(MeterValuesQuery)
     found, record = await read_transaction(services(), tenant, transaction)
-    if record is None:
+    if record is not None:
+        page = meter_values.cut_page(record.values, after=asked.cursor, limit=asked.limit)
+    else:
         page = await meter_values.read_page(
             current_store(), tenant, found.charge_point, found.id, after=asked.cursor, limit=asked.limit
         )
         # If the transaction left the store meanwhile, the page is not whole.
         _, record = await read_transaction(services(), tenant, transaction)
-    if record is not None:
-        page = meter_values.cut_page(record.values, after=asked.cursor, limit=asked.limit)
+        if record is not None:
+            page = meter_values.cut_page(record.values, after=asked.cursor, limit=asked.limit)
     items = []
     for number, message in enumerate(page.items, 1):
         items.extend(read_items(message))
