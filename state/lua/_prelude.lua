@@ -24,11 +24,12 @@ local NODE_OF_HOLDER = '^[^/]*'
 -- 'ok': this session holds the lease. 'newer': this session no longer holds the lease. 'lost': the store
 -- knows an older epoch or none. A session whose lease was reaped takes the lease back here. A session that
 -- released its lease does not take it back, because the session may have sent this step before the release.
+-- No two sessions have the same name, so a session that is the holder has the lease. Its epoch may be higher than the
+-- session knows, if another step of the session has just taken the lease again.
 local function fence(lease, held, events, epoch, holder, member)
   local l = redis.call('HMGET', lease, 'epoch', 'holder', 'reaped')
   local known, own = tonumber(l[1] or '0'), tonumber(epoch)
   if known < own then return 'lost' end
-  if known > own then return 'newer' end
   if l[2] == holder then return 'ok' end
   if l[2] ~= '' or l[3] ~= holder then return 'newer' end
   redis.call('HSET', lease, 'holder', holder, 'node', string.match(holder, NODE_OF_HOLDER))

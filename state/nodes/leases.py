@@ -49,10 +49,11 @@ release.
 Fence. The fence of a session is its epoch and its name. Each step of the session carries the fence, and the
 store compares the fence with the lease. The result is one of three words.
 
-    Word ok: the stored epoch and holder are those of the session, or the stored epoch is that of the session
-        and the lease was reaped from the session. The session goes on.
-    Word newer: the stored epoch is higher, or the epoch is the same but the holder is different. Another
-        session holds the lease, or the lease was released or deleted. The session closes.
+    Word ok: the session is the stored holder, or the lease was reaped from the session. The session goes on.
+        The stored epoch may be higher than that of the session, if the session has just readopted the lease
+        and the reply is still on its way.
+    Word newer: the session is not the stored holder. Another session holds the lease, or the lease was
+        released or deleted. The session closes.
     Word lost: the stored epoch is lower or missing, because the store was rolled back or wiped. The session
         stays open and readopts the lease. A node readopts only a few leases at a time.
 
@@ -330,6 +331,7 @@ async def readopt(
                 lease.epoch = rest[0]
                 return True
             case b"ok":
+                lease.epoch = max(lease.epoch, rest[0])  # The reply to an earlier readoption may have been lost.
                 return True
             case b"newer":
                 return False

@@ -1,12 +1,12 @@
 -- Give a session its lease back at the next epoch, after the store has lost the lease.
 -- KEYS lease held events record charge_points previous_held
 -- | ARGV epoch holder member id previous_node connection claimed_ms last_transaction_id registration
--- -> {'readopted', epoch} | {'ok'} | {'newer'} | {'again', node}
+-- -> {'readopted', epoch} | {'ok', epoch} | {'newer'} | {'again', node}
 -- The stored holder may be an older session (after a rollback), or a newer session with a lower epoch (after
 -- a wipe). `claimed_ms` shows which session is newer.
-local holding, node, other_claimed_ms = unpack(redis.call('HMGET', lease, 'holder', 'node', 'claimed_ms'))
+local holding, node, other_claimed_ms, known = unpack(redis.call('HMGET', lease, 'holder', 'node', 'claimed_ms', 'epoch'))
 local f = fence(lease, held, events, epoch, holder, member)
-if f ~= 'lost' then return {f} end
+if f ~= 'lost' then return {f, tonumber(known)} end
 if holding and holding ~= '' and holding ~= holder then
   if tonumber(other_claimed_ms or '0') > tonumber(claimed_ms) then return {'newer'} end
   if node ~= previous_node then return {'again', node} end

@@ -174,8 +174,8 @@ class Model:
         Like the Lua step, the model takes back a lease that was reaped.
         """
         known = self.stored[lease.keys.id]
-        if known.epoch != lease.epoch:
-            return "lost" if known.epoch < lease.epoch else "newer"
+        if known.epoch < lease.epoch:
+            return "lost"
         if not known.holder and known.reaped == lease.holder:
             known.holder, known.reaped = lease.holder, ""
         return "ok" if known.holder == lease.holder else "newer"
