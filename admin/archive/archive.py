@@ -15,15 +15,16 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from admin.archive import index, manifest
+from admin.archive import index, manifest, reading
 from admin.archive.failures import ArchiveFailed
-from admin.archive.files import FileWriter, read_places, read_record
+from admin.archive.files import FileWriter, read_chunks, read_places, read_record
 from admin.archive.index import Found, Index, Listed, Row
 from admin.archive.lines import Line
 from admin.archive.manifest import Entry
-from admin.archive.records import FORMAT, Record, decode, decode_head
+from admin.archive.records import FORMAT, Record, RecordUnreadable, decode, decode_head
 from state.meta import release
 from state.transactions.listing import index_name
+from state.transactions.unpacked_values import Rough
 
 LOCK, WRITING, UNFINISHED = "archive.lock", "archive.writing", "archive.part"
 """Names with a dot, which no directory of a tenant has."""
@@ -202,19 +203,46 @@ class Reader:
 
     def read_head(self, found: Found) -> Record:
         """Read a record, without its meter values and without checking its digest if it is long."""
-        if found.place.size <= _HEAD:
-            return self.read(found)
-        place = found.place._replace(size=_HEAD)
-        return decode_head(read_record(self.directory / found.file, place))
+        size = _HEAD
+        while size < found.place.size:
+            try:
+                return decode_head(read_record(self.directory / found.file, found.place._replace(size=size)))
+            except RecordUnreadable:
+                size *= 4  # A charge point may have sent very long texts in its start and its stop.
+        return self.read(found)
+
+    def read_some(self, found: Found, *, begin: Rough | None, most: int, most_bytes: int) -> Record:
+        """Read a record with some of its meter values (reading.py)."""
+        digest = sha256()
+
+        def chunks() -> Iterator[bytes]:
+            for chunk in read_chunks(self.directory / found.file, found.place):
+                digest.update(chunk)
+                yield chunk
+
+        rest = chunks()
+        try:
+            record = reading.read_some(rest, begin=begin, most=most, most_bytes=most_bytes)
+        except RecordUnreadable:
+            # A damaged file is told from a record that this release cannot read.
+            for _ in rest:
+                pass
+            self._check(found, digest.digest())
+            raise
+        self._check(found, digest.digest())
+        return record
 
     def read_line(self, found: Found) -> bytes:
         line = read_record(self.directory / found.file, found.place)
-        if sha256(line).digest() != found.digest:
+        self._check(found, sha256(line).digest())
+        return line
+
+    def _check(self, found: Found, digest: bytes) -> None:
+        if digest != found.digest:
             raise ArchiveFailed(
                 f"{self.directory / found.file} is damaged after byte {found.place.offset}; restore the file"
                 " from a backup"
             )
-        return line
 
 
 def directory_of(tenant: str) -> str:

@@ -22,6 +22,7 @@ _LEVEL = 6
 _GZIP = 31
 _CHUNK = 1 << 20
 _MEMBER_CHUNK = 1 << 14
+_TEXT_CHUNK = 1 << 17
 
 
 class Place(NamedTuple):
@@ -176,12 +177,23 @@ def _read_member(file: BinaryIO, begin: int) -> tuple[bytes, int] | None:
 
 def read_record(path: Path, place: Place) -> bytes:
     """Read one record. Raises ArchiveFailed or OSError."""
+    return b"".join(read_chunks(path, place))
+
+
+def read_chunks(path: Path, place: Place) -> Iterator[bytes]:
+    """Yield one record in parts. Raises ArchiveFailed or OSError."""
+    inflate = zlib.decompressobj(_GZIP)
+    skip, left = place.skip, place.size
     with path.open("rb") as file:
         file.seek(place.offset)
-        member = file.read(place.length)
-    end = place.skip + place.size
-    try:
-        text = zlib.decompressobj(_GZIP).decompress(member, end)
-    except zlib.error as error:
-        raise ArchiveFailed(f"{path} is damaged after byte {place.offset}: {error}") from error
-    return text[place.skip : end]
+        while left and (member := file.read(_MEMBER_CHUNK)):
+            while left and member:
+                try:
+                    text = inflate.decompress(member, _TEXT_CHUNK)
+                except zlib.error as error:
+                    raise ArchiveFailed(f"{path} is damaged after byte {place.offset}: {error}") from error
+                member = inflate.unconsumed_tail
+                text, skip = text[skip:], max(0, skip - len(text))
+                if text:
+                    yield text[:left]
+                    left -= min(left, len(text))

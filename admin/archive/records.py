@@ -91,30 +91,48 @@ def decode(line: bytes) -> Record:
         transaction = _read_transaction(read.transaction)
     except msgspec.MsgspecError as error:
         raise RecordUnreadable(f"the line is not a record of the archive: {error}") from error
-    values = tuple(
+    values = _read_values(read.meter_values, str(transaction.id))
+    return Record(tenant=read.tenant, transaction=transaction, finished_ms=read.finished_ms, values=values)
+
+
+def decode_values(text: bytes, transaction_id: str) -> tuple[StoredValues, ...]:
+    """Read messages of a line that follow each other. Raises RecordUnreadable."""
+    try:
+        found = msgspec.json.decode(b"[%b]" % text, type=tuple[_Values, ...])
+    except msgspec.MsgspecError as error:
+        raise RecordUnreadable(f"the line is not a record of the archive: {error}") from error
+    return _read_values(found, transaction_id)
+
+
+def decode_head(beginning: bytes) -> Record:
+    """Read the beginning of a line as a record without meter values. Raises RecordUnreadable."""
+    return split_head(beginning)[0]
+
+
+def split_head(beginning: bytes) -> tuple[Record, bytes]:
+    """Read like `decode_head`, and return also what follows: the meter values. Raises RecordUnreadable."""
+    end = beginning.find(_VALUES)
+    while end >= 0:
+        try:
+            return decode(beginning[:end] + _VALUES + END), beginning[end + len(_VALUES) :]
+        except RecordUnreadable:
+            # The same bytes may be a part of what the charge point sent.
+            end = beginning.find(_VALUES, end + 1)
+    raise RecordUnreadable("the line is not a record of the archive: it has no meter values")
+
+
+def _read_values(found: Sequence[_Values], transaction_id: str) -> tuple[StoredValues, ...]:
+    return tuple(
         StoredValues(
             connector_id=message.connector_id,
-            transaction_id=str(transaction.id),
+            transaction_id=transaction_id,
             received_ms=message.received_ms,
             payload=bytes(message.values),
             of_stop=message.of_stop,
             as_sent=None if message.as_sent == _NULL else bytes(message.as_sent),
         )
-        for message in read.meter_values
+        for message in found
     )
-    return Record(tenant=read.tenant, transaction=transaction, finished_ms=read.finished_ms, values=values)
-
-
-def decode_head(beginning: bytes) -> Record:
-    """Read the beginning of a line as a record without meter values. Raises RecordUnreadable."""
-    end = beginning.find(_VALUES)
-    while end >= 0:
-        try:
-            return decode(beginning[:end] + _VALUES + END)
-        except RecordUnreadable:
-            # The same bytes may be a part of what the charge point sent.
-            end = beginning.find(_VALUES, end + 1)
-    raise RecordUnreadable("the line is not a record of the archive: it has no meter values")
 
 
 def _values_of(message: StoredValues) -> _Values:

@@ -16,15 +16,16 @@ from admin.http.problems import Problem, not_found
 from admin.http.times import Time
 from admin.services import Services
 from state.paging import Page, decode_cursor, encode_cursor
-from state.transactions import archiving, listing
+from state.transactions import archiving, listing, meter_values
 from state.transactions.listing import Transaction, index_name, moment, parse_public_id
+from state.transactions.stored_values import StoredValues
+from state.transactions.unpacked_values import Rough
 
 ARCHIVE_PROBLEMS = {
     404: "There is no such transaction. If this process cannot read the archive of the store, the member "
     "`archive` says where the archive is, because the transaction may be there.",
     503: "The store does not answer, or the archive cannot be read (`archive-unreadable`).",
 }
-_TOO_LONG = 1 << 26
 _READERS = trio.CapacityLimiter(4)
 _log = structlog.get_logger("csms.admin")
 
@@ -51,7 +52,7 @@ class ArchiveAnswer(msgspec.Struct, frozen=True):
 
 
 class Read(NamedTuple):
-    """A transaction from the store, or its record from the archive."""
+    """A transaction from the store, or the beginning of its record from the archive."""
 
     transaction: Transaction
     record: Record | None
@@ -68,10 +69,40 @@ async def read_transaction(services: Services, tenant: str, public_id: str) -> R
         raise not_found("transaction") from None
     if services.archive is None:
         raise await _explain_absence(services)
-    record = await _in_thread(_read_record, services.archive, tenant, charge_point, id_)
+    record = await _in_thread(_read_head, services.archive, tenant, charge_point, id_)
     if record is None:
         raise not_found("transaction")
     return Read(record.transaction, record)
+
+
+async def read_values(
+    services: Services, tenant: str, public_id: str, *, cursor: str | None, limit: int
+) -> Page[StoredValues]:
+    """Read a page of meter values from the store or the archive.
+
+    Raises BadCursor and Problem (404 or 503).
+    """
+    reader, (found, record) = services.archive, await read_transaction(services, tenant, public_id)
+    if record is None or reader is None:
+        page = await meter_values.read_page(
+            services.store, tenant, found.charge_point, found.id, after=cursor, limit=limit
+        )
+        # If the transaction left the store meanwhile, the page is not whole.
+        _, record = await read_transaction(services, tenant, public_id)
+        if record is None or reader is None:
+            return page
+    begin, most_bytes = meter_values.needed_for(cursor)
+    record = await _in_thread(
+        _read_some,
+        reader,
+        (tenant, found.charge_point, found.id),
+        begin=begin,
+        most=limit,
+        most_bytes=most_bytes,
+    )
+    if record is None:
+        raise not_found("transaction")
+    return meter_values.cut_page(record.values, after=cursor, limit=limit)
 
 
 async def list_archived(
@@ -130,14 +161,18 @@ async def _explain_absence(services: Services) -> Problem:
     )
 
 
-def _read_record(reader: Reader, tenant: str, charge_point: str, id_: int) -> Record | None:
+def _read_head(reader: Reader, tenant: str, charge_point: str, id_: int) -> Record | None:
     found = reader.find(tenant, charge_point, id_)
-    if found is not None and found.place.size > _TOO_LONG:
-        raise ArchiveFailed(
-            f"{found.file} has the transaction, but its {found.place.size} bytes are too many for the API;"
-            " read it with csms archive read"
-        )
-    return None if found is None else reader.read(found)
+    return None if found is None else reader.read_head(found)
+
+
+def _read_some(
+    reader: Reader, named: tuple[str, str, int], *, begin: Rough | None, most: int, most_bytes: int
+) -> Record | None:
+    found = reader.find(*named)
+    if found is None:
+        return None
+    return reader.read_some(found, begin=begin, most=most, most_bytes=most_bytes)
 
 
 async def _read_listed(reader: Reader, listed: Listed) -> Read:

@@ -9,7 +9,7 @@ from quart_schema import document_querystring, document_response
 
 from admin.http import Next, bodies, new_blueprint
 from admin.http.listing import Cursor
-from admin.routes.archived_transactions import read_transaction
+from admin.routes.archived_transactions import read_values
 from admin.routes.meter_value_messages import (
     MeterValueAnswer,
     Raw,
@@ -17,8 +17,7 @@ from admin.routes.meter_value_messages import (
     read_items,
     read_raw,
 )
-from admin.services import current_store, services
-from state.transactions import meter_values
+from admin.services import services
 
 _AT_ONCE = 100
 """Messages that are read before other requests get their turn."""
@@ -62,17 +61,7 @@ async def list_meter_values(tenant: str, transaction: str) -> Response:
     transactionData of the StopTransaction comes last. What cannot be read as a MeterValue is left out.
     """
     asked = bodies.query(MeterValuesQuery)
-    found, record = await read_transaction(services(), tenant, transaction)
-    if record is not None:
-        page = meter_values.cut_page(record.values, after=asked.cursor, limit=asked.limit)
-    else:
-        page = await meter_values.read_page(
-            current_store(), tenant, found.charge_point, found.id, after=asked.cursor, limit=asked.limit
-        )
-        # If the transaction left the store meanwhile, the page is not whole.
-        _, record = await read_transaction(services(), tenant, transaction)
-        if record is not None:
-            page = meter_values.cut_page(record.values, after=asked.cursor, limit=asked.limit)
+    page = await read_values(services(), tenant, transaction, cursor=asked.cursor, limit=asked.limit)
     items = []
     for number, message in enumerate(page.items, 1):
         items.extend(read_items(message))

@@ -230,7 +230,8 @@ async def read_page(
 def cut_page(values: Sequence[StoredValues], *, after: str | None, limit: int) -> Page[StoredValues]:
     """Return a page of messages that come from an archive, in the order and with the cursors of `read_page`.
 
-    So a client may begin to read a transaction in the store, and go on in the archive. Raises BadCursor.
+    So a client may begin to read a transaction in the store, and go on in the archive. `values` need only
+    have what `needed_for` says. Raises BadCursor.
     """
     past = None if after is None else _read_cursor(after)
     placed = sorted(((_place_of_values(message), message) for message in values), key=lambda pair: pair[0])
@@ -238,6 +239,15 @@ def cut_page(values: Sequence[StoredValues], *, after: str | None, limit: int) -
     wanted = rest[: _count_fitting([len(message.payload) for _, message in rest], limit)]
     more = len(wanted) < len(rest)
     return Page(tuple(message for _, message in wanted), _cursor(wanted[-1][0]) if more else None)
+
+
+def needed_for(after: str | None) -> tuple[Rough | None, int]:
+    """Return what `cut_page` needs of a long list of messages: where they begin, and their bytes of payload.
+
+    It also needs one message more than its limit. The messages of the first place do not count. Raises
+    BadCursor.
+    """
+    return None if after is None else Rough(*_read_cursor(after)[:2]), _PAGE_BYTES
 
 
 def _place_of_values(message: StoredValues) -> Place:

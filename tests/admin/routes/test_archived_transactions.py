@@ -9,7 +9,6 @@ import pytest
 from admin.archive.archive import Reader
 from admin.archive.archiver import run_turn
 from admin.archive.dropping import drop_archived
-from admin.routes import archived_transactions
 from state.paging import Page
 from state.store import Store
 from state.tenants import tenants
@@ -100,6 +99,7 @@ async def test_values_are_whole_if_the_transaction_leaves_the_store_while_they_a
     read_page = meter_values.read_page
 
     async def read_late(*args: Any, **kwargs: Any) -> Page[StoredValues]:
+        monkeypatch.undo()
         await drop(store, tmp_path, expected=1)
         return await read_page(*args, **kwargs)
 
@@ -196,14 +196,21 @@ async def test_a_damaged_file_is_named_in_the_problem(
         assert entry.file in response.json()["detail"]
 
 
-async def test_a_record_that_is_too_long_for_the_api_is_named_with_its_file_and_still_listed(
+async def test_a_long_record_is_read_in_pages_like_a_short_one(
     archived_api: Api, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = await finish(store, "CP.1", *VALUES, tenant=TENANT)
     await drop(store, tmp_path, expected=1)
-    monkeypatch.setattr(archived_transactions, "_TOO_LONG", 10)
-    monkeypatch.setattr("admin.archive.archive._HEAD", 900)
-    response = await archived_api.client.get(f"{LIST}/CP.1.{number}")
-    assert is_problem(response, 503, "archive-unreadable")
-    assert entries(tmp_path)[0].file in response.json()["detail"]
+    path = f"{LIST}/CP.1.{number}"
+    one, values = await read(archived_api, path), await read(archived_api, f"{path}/meter-values")
+    for name in ("archive._HEAD", "reading.PIECE"):
+        monkeypatch.setattr(f"admin.archive.{name}", 1)
+    assert await read(archived_api, path) == one
     assert await walk(archived_api) == [(f"CP.1.{number}", True)]
+    items: list[Any] = []
+    query: dict[str, Any] = {"limit": 2}
+    while "cursor" not in query or query["cursor"] is not None:
+        page = await read(archived_api, f"{path}/meter-values", **query)
+        items += page["items"]
+        query["cursor"] = page["next"]
+    assert items == values["items"]
