@@ -38,6 +38,7 @@ async def examine_store(config: StoreConfig) -> list[Finding]:
         address = url.parse(config.url)
         text = (
             f"{address} did not answer within {config.timeout_s:g} s; see whether it is overloaded or stopped"
+            + (", and whether this port speaks TLS" if address.tls else "")
         )
         found.append(wrong("connection", text))
     except BROKEN as error:
@@ -156,7 +157,7 @@ async def _examine_contents(ask: Ask) -> list[Finding]:
     if not record:
         [size] = await ask([("DBSIZE",)])
         if isinstance(size, int) and size:
-            text = f"this database has {size} keys of other programs; name a database of its own for csms"
+            text = f"this database has keys of other programs ({size}); name a database of its own for csms"
             return [warning(subject, text)]
         return [ok(subject, "csms has never used this database; the first process prepares it")]
     try:

@@ -77,6 +77,10 @@ def _may_run(replies: list[Any]) -> bool:
 
 
 async def _discard(ask: Ask, commands: Sequence[Sequence[Arg]]) -> list[Any]:
+    # A user who may not run DISCARD could never leave the transaction. Outside one, DISCARD changes nothing.
+    [may_discard] = await ask([("DISCARD",)])
+    if isinstance(may_discard, ResponseError) and str(may_discard).startswith("NOPERM"):
+        raise may_discard
     begun, *replies, _ = await ask([("MULTI",), *commands, ("DISCARD",)])
     if isinstance(begun, ResponseError):
         raise begun

@@ -6,8 +6,10 @@ long each is, and compares before the server starts. The server writes one base 
 commands. A rewrite replaces them by files with higher numbers.
 """
 
+import errno
 import os
 import re
+import stat
 import time
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -54,7 +56,7 @@ class DataFiles:
             text = self._manifest.read_text()
             try:
                 found = tuple(
-                    each._replace(size=(self._files / each.name).stat().st_size)
+                    each._replace(size=_size(self._files / each.name))
                     for each in _parse(text)
                     if each.kind != "h"
                 )
@@ -76,14 +78,28 @@ class DataFiles:
         new.replace(self._note)
 
     def forget_note(self) -> None:
-        self._note.unlink(missing_ok=True)
+        """Remove the note. Raises StoreRefused."""
+        try:
+            self._note.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreRefused(f"{self._note} cannot be removed: {error.strerror}; remove it") from None
 
     def read_note(self) -> Note:
-        """Return the note, which is empty if there is none or if nobody can read it."""
+        """Return the note, which is empty if there is none: a release before this wrote none.
+
+        Raises StoreRefused if there is a note that cannot be read.
+        """
         try:
-            return _parse(self._note.read_text(errors="replace"))
+            text = self._note.read_text(errors="replace")
         except FileNotFoundError:
             return ()
+        except OSError as error:
+            raise StoreRefused(f"{self._note} cannot be read: {error.strerror}; {self._advice()}") from None
+        note = _parse(text)
+        if len(note) != len(text.splitlines()) or not note:
+            text = f"{self._note} is damaged, so csms does not know how long the data files were"
+            raise StoreRefused(f"{text}; {self._advice()}")
+        return note
 
     def prepare(self) -> Cut | None:
         """Compare the files with the note, and cut off what a crash left unfinished at the end.
@@ -92,7 +108,7 @@ class DataFiles:
         anything is missing that the note has.
         """
         note = self.read_note()
-        if not note and not self._manifest.exists():
+        if not note and not self._manifest.exists() and not self._has_orphans():
             return None
         found = self._measure_all()
         self._compare(note, found)
@@ -108,6 +124,8 @@ class DataFiles:
         `said` has the server's words. Raises StoreRefused.
         """
         note = {each.name: each.size for each in self.read_note()}
+        if not note and not self._manifest.exists() and not self._has_orphans():
+            raise StoreRefused(f"the embedded Valkey in {self._files.parent} does not start: {said}")
         found = self._measure_all()
         for each in found:
             if each.name.endswith(".aof"):
@@ -116,26 +134,42 @@ class DataFiles:
                     return self._mend(each, note.get(each.name, 0), walked)
                 if walked.problem:
                     raise self._damaged(each, walked.at)
-        raise StoreRefused(f"the embedded Valkey cannot read its data in {self._files}: {said}; {_ADVICE}")
+        raise StoreRefused(
+            f"the embedded Valkey cannot read its data in {self._files}: {said}; {self._advice(is_lost=True)}"
+        )
 
-    def accept_loss(self) -> Cut | None:
-        """Forget the note, and cut the last file after its last whole command. Raises StoreRefused."""
+    def accept_loss(self) -> list[Cut]:
+        """Forget the note, and cut the commands after the last one before the damage.
+
+        A missing file of commands counts as an empty one. Raises StoreRefused if nothing can be saved.
+        """
         self.forget_note()
-        if not self._manifest.exists():
-            return None
-        last = next((each for each in reversed(self._measure_all()) if each.kind == "i"), None)
-        if last is None:
-            return None
-        walked = self._walk(last, 0)
-        return self._cut(last, walked.good) if walked.problem else None
+        if not self._manifest.exists() and not self._has_orphans():
+            return []
+        if self._manifest.exists():
+            for each in _parse(self._manifest.read_text(errors="replace")):
+                if each.kind == "i":
+                    (self._files / each.name).touch(mode=0o600)
+        cuts: list[Cut] = []
+        for each in self._measure_all():
+            if each.kind == "i":
+                walked = self._walk(each, 0)
+                if cuts or walked.problem:
+                    cuts.append(self._cut(each, 0 if cuts else walked.good))
+        return cuts
+
+    def _has_orphans(self) -> bool:
+        """Return whether there are data files that the very first start of a server does not leave."""
+        found = [path for path in self._files.glob("appendonly.aof.*.*.*") if path.is_file()]
+        return any(".1.base." not in path.name and path.stat().st_size for path in found)
 
     def _measure_all(self) -> Note:
         try:
             return self.measure()
         except FileNotFoundError as error:
-            raise StoreRefused(
-                f"{error.filename} is missing, which the embedded Valkey needs; {_ADVICE}"
-            ) from None
+            is_lost = self._has_orphans() and not str(error.filename).endswith(".incr.aof")
+            text = f"{error.filename} is missing, which the embedded Valkey needs"
+            raise StoreRefused(f"{text}; {self._advice(is_lost=is_lost)}") from None
         except OSError as error:
             raise StoreRefused(f"{error.filename} cannot be read: {error.strerror}") from None
 
@@ -151,11 +185,17 @@ class DataFiles:
                 if size < each.size:
                     raise StoreRefused(
                         f"{path} has {size:,} bytes, but {each.size:,} bytes were on disk before, so the last"
-                        f" {each.size - size:,} are lost; {_ADVICE}"
+                        f" {each.size - size:,} are lost; {self._advice(is_lost=each.kind == 'b')}"
                     )
+            elif path.exists() and not base:
+                raise StoreRefused(
+                    f"{self._manifest} is damaged and does not name {path.name}; {self._advice(is_lost=True)}"
+                )
             elif base <= noted_base:
                 # A rewrite removes files only after it has written a base with a higher number.
-                raise StoreRefused(f"{path} is missing, which had {each.size:,} bytes before; {_ADVICE}")
+                raise StoreRefused(
+                    f"{path} is missing, which had {each.size:,} bytes before; {self._advice()}"
+                )
 
     def _walk(self, file: DataFile, start: int) -> Walk:
         if file.size <= start:
@@ -164,9 +204,9 @@ class DataFiles:
             (self._files / file.name).open("rb") as opened,
             mmap(opened.fileno(), 0, access=ACCESS_READ) as data,
         ):
-            if start and data[start : start + 1] not in {b"*", b"#"}:
-                start = 0  # The note was taken in the middle of a command.
-            return walk(data, start)
+            found = walk(data, start)
+            # The note may have been taken in the middle of a command.
+            return walk(data) if start and found.problem == "damaged" else found
 
     def _mend(self, file: DataFile, noted: int, found: Walk) -> Cut | None:
         if not found.problem:
@@ -180,7 +220,21 @@ class DataFiles:
     def _damaged(self, file: DataFile, at: int, said: str = "") -> StoreRefused:
         words = f" ({said})" if said else ""
         return StoreRefused(
-            f"{self._files / file.name} is damaged at byte {at:,} of {file.size:,}{words}; {_ADVICE}"
+            f"{self._files / file.name} is damaged at byte {at:,} of {file.size:,}{words}; {self._advice()}"
+        )
+
+    def _advice(self, *, is_lost: bool = False) -> str:
+        """Say what to do. `is_lost` means that nothing can be saved without a backup."""
+        directory = self._files.parent
+        without_backup = (
+            f"move {directory} elsewhere, so that csms up starts with an empty store"
+            if is_lost
+            else "start csms up once with --accept-lost-data and lose what is missing or damaged"
+        )
+        return (
+            "csms serves nothing, because transactions that it acknowledged may be lost. Restore the data"
+            " directory from a backup and lose what came after the backup. If there is no backup,"
+            f" {without_backup}"
         )
 
     def _cut(self, file: DataFile, good: int) -> Cut:
@@ -208,11 +262,11 @@ def has_shrunk(note: Note, found: Note) -> bool:
     return any(each.size < sizes.get(each.name, 0) for each in found)
 
 
-_ADVICE = (
-    "csms serves nothing, because transactions that it acknowledged may be lost. Restore the data directory"
-    " from a backup and lose what came after the backup, or start csms up once with --accept-lost-data and"
-    " lose what is missing or damaged"
-)
+def _size(path: Path) -> int:
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return found.st_size
 
 
 def _parse(text: str) -> Note:

