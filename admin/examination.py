@@ -1,8 +1,10 @@
 """Examines the configuration of an admin process for `csms doctor`."""
 
 import ipaddress
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 from admin.config import AdminConfig, AdminListen
 from admin.pki.authority import ends_of, load
@@ -30,6 +32,7 @@ def examine_admin(config: AdminConfig) -> Iterator[Finding]:
             )
     yield from _examine_ports(listen)
     yield from _examine_authority(config)
+    yield _examine_archive(config.archive.directory)
 
 
 def _is_loopback(host: str) -> bool:
@@ -48,6 +51,22 @@ def _examine_ports(listen: AdminListen) -> Iterator[Finding]:
         trouble = surroundings.explain_port(setting, host, port)
         subject, free = "admin ports", f"{host}:{port} is free ({setting})"
         yield ok(subject, free) if trouble is None else warning(subject, trouble)
+
+
+def _examine_archive(setting: str | None) -> Finding:
+    subject = "admin archive"
+    if setting is None:
+        return ok(subject, "archive.directory is not set, so this process has no archive")
+    directory = Path(setting)
+    # The process makes the directory itself, but not its parent directory.
+    place = directory if directory.exists() else directory.parent
+    if not place.is_dir() or not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+        return wrong(
+            subject,
+            f"archive.directory {directory} cannot be used, because {place} is not a directory that this user"
+            " can write; make it, or give the directory to the user of the admin process",
+        )
+    return ok(subject, f"this user can write the archive {directory}")
 
 
 def _examine_authority(config: AdminConfig) -> Iterator[Finding]:

@@ -111,9 +111,9 @@ def _examine(
     of_admin = None if admin is None else _examine_admin(admin, environ, nonce)
     if of_admin is not None:
         yield from of_admin.findings
-    of_gateway = (
-        None if gateway is None else _examine_gateway(gateway, environ, nonce, with_store=of_admin is None)
-    )
+    # An admin process whose file is wrong has no store that could be examined.
+    with_store = of_admin is None or not of_admin.store_mark
+    of_gateway = None if gateway is None else _examine_gateway(gateway, environ, nonce, with_store=with_store)
     if of_gateway is not None:
         yield from of_gateway.findings
     if of_admin is not None and of_gateway is not None and of_admin.store_mark and of_gateway.store_mark:

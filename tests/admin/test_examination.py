@@ -4,7 +4,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from admin.config import AdminConfig, AdminListen, AdminSecurity, PkiConfig
+from admin.config import AdminConfig, AdminListen, AdminSecurity, ArchiveConfig, PkiConfig
 from admin.examination import examine_admin
 from state.store import StoreConfig
 
@@ -53,3 +53,19 @@ def test_an_occupied_port_is_a_warning_because_the_process_may_run_already() -> 
         verdict, text = bad(msgspec.structs.replace(CONFIG, listen=listen))["admin ports"]
     assert verdict == "warning"
     assert f"listen.port is {port}, but on 127.0.0.1 a process listens already" in text
+
+
+@pytest.mark.parametrize("place", ["parent is missing/archive", "a file", "a file/archive"])
+def test_an_archive_in_a_place_that_cannot_be_written_is_wrong(tmp_path: Path, place: str) -> None:
+    (tmp_path / "a file").write_text("")
+    archive = ArchiveConfig(directory=str(tmp_path / place))
+    verdict, text = bad(msgspec.structs.replace(CONFIG, archive=archive))["admin archive"]
+    assert verdict == "wrong"
+    assert str(tmp_path) in text
+
+
+@pytest.mark.parametrize("place", ["made already", "made by the process"])
+def test_an_archive_that_exists_or_can_be_made_is_ok(tmp_path: Path, place: str) -> None:
+    (tmp_path / "made already").mkdir()
+    archive = ArchiveConfig(directory=str(tmp_path / place))
+    assert bad(msgspec.structs.replace(CONFIG, archive=archive)) == {}

@@ -107,6 +107,14 @@ def test_an_unknown_setting_of_either_process_is_one_finding(write_config: Write
     assert code == 1
 
 
+def test_the_store_of_a_gateway_is_examined_even_if_the_file_of_the_admin_process_is_wrong(
+    write_config: Write,
+) -> None:
+    gateway = write_config("gateway", "[listen]\nws_port = 0\nhealth_port = 0\n")
+    _, findings = examine("--gateway", gateway, "--admin", write_config("admin", "[listne]\nport = 1\n"))
+    assert {"admin settings", "connection", "gateway settings"} <= {each.subject for each in findings}
+
+
 def test_the_command_says_what_to_give_if_there_is_nothing_to_examine(tmp_path: Path) -> None:
     assert "give --gateway, --admin, --redis or --data-dir" in one_line(csms("doctor"))
     assert "start csms up first" in one_line(csms("doctor", "--data-dir", str(tmp_path)))
