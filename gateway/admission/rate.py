@@ -31,7 +31,7 @@ class Rate:
         self._used_until = -inf
         """Time until which all turns are given away. It may be in the future."""
         self._expected = 0.0
-        """Number of refused requests that were told to come back and whose time has not come yet."""
+        """Number of refused requests that got a time to come back which has not come yet."""
         self._refused_at = 0.0
 
     @property
