@@ -15,7 +15,7 @@ from state.errors import StateError
 from state.nodes import inbox, nodes
 from state.nodes.inbox import Message
 from state.nodes.nodes import NodeRecord
-from state.patience import until_stored
+from state.patience import repeat_step
 from state.store import Store
 
 BEAT_S = 3.0
@@ -37,7 +37,7 @@ class Inbox:
         self, node: NodeRecord, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         """Register the node, keep it alive and read the inbox until cancelled. Then remove the node."""
-        await until_stored(nodes.beat, self._store, self.incarnation, node)
+        await repeat_step(nodes.beat, self._store, self.incarnation, node)
         task_status.started()
         try:
             async with trio.open_nursery() as nursery:

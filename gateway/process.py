@@ -35,7 +35,7 @@ from gateway.websocket.refusals import Refused
 from gateway.websocket.server import serve
 from gateway.websocket.stats import Stats
 from state.nodes import nodes
-from state.patience import until_stored, wait_for
+from state.patience import repeat_step, wait_for
 from state.store import start_store
 
 log = structlog.get_logger()
@@ -139,8 +139,8 @@ async def _serve(node: Node, listeners: _Listeners, edge: TlsEdge, trusted: Netw
         )
         await wait_for(store)
         report = partial(_report, nodes.describe_process(store, "gateway"), node, hub, lag)
-        await until_stored(nodes.beat, store, node.incarnation, report())
-        await until_stored(node.revocations.read_denied, store)
+        await repeat_step(nodes.beat, store, node.incarnation, report())
+        await repeat_step(node.revocations.read_denied, store)
         async with trio.open_nursery() as upkeep:
             upkeep.start_soon(housekeeping.keep, node, hub, report, large_messages)
             upkeep.start_soon(inbox.read, node, hub, takeovers)

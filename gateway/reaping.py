@@ -7,8 +7,7 @@ does no harm.
 
 import math
 import random
-from collections.abc import Iterator
-from itertools import islice
+from itertools import batched
 
 import msgspec
 import structlog
@@ -76,7 +75,7 @@ class Reaper:
             member for some in await held.list_members(store, incarnation, partitions) for member in some
         ]
         taken = 0
-        for some in _slices(found[:at_most]):
+        for some in batched(found[:at_most], held.AT_ONCE, strict=False):
             if incarnation not in self._liveness.dead():
                 return taken
             look.found = True
@@ -100,9 +99,3 @@ class Reaper:
         look.due_at = trio.current_time() + QUIET_S
         if self._liveness.is_first_reaper():
             await nodes.forget_silent(self._node.store, incarnation)
-
-
-def _slices(members: list[str]) -> Iterator[list[str]]:
-    rest = iter(members)
-    while some := list(islice(rest, held.AT_ONCE)):
-        yield some

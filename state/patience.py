@@ -25,7 +25,7 @@ async def wait_for(store: Store) -> None:
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
-async def until_stored[**P, T](step: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+async def repeat_step[**P, T](step: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
     """Repeat an idempotent step of the start while it raises StoreUnavailable."""
     pause_s = _FIRST_PAUSE_S
     while True:

@@ -117,11 +117,6 @@ class Index:
         )
         return {sequence: (file, size) for sequence, file, size in rows}
 
-    def counts_of(self, sequence: int) -> int:
-        """Return how many transactions have their newest record in this file."""
-        [[found]] = self._ask("SELECT count(*) FROM transactions WHERE sequence = ?", (sequence,))
-        return int(found)
-
     def _ask(self, query: str, values: Sequence[object] = ()) -> list[Any]:
         with self._failures():
             return self._database.execute(query, values).fetchall()

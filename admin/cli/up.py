@@ -19,7 +19,7 @@ from admin.cli.stopping import Shutdown, bound_shutdown
 from admin.cli.supervisor import Child
 from gateway.service import machine
 from state.embedded.embedded import run_embedded
-from state.patience import until_stored, wait_for
+from state.patience import repeat_step, wait_for
 from state.store import StoreConfig, start_store
 
 # All processes have this number of seconds after the drain window to end. Then they are killed.
@@ -69,7 +69,7 @@ async def up(options: UpOptions, stderr: TextIO) -> None:
             with stop.new_scope():
                 async with start_store(StoreConfig(url=url)) as store:
                     await wait_for(store)
-                    demo = await until_stored(ensure_demo, store, pepper, directory)
+                    demo = await repeat_step(ensure_demo, store, pepper, directory)
             if demo is not None:
                 gateways, admin = programs(site, url)
                 await _run(

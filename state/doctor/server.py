@@ -7,15 +7,15 @@ from state.doctor.findings import Finding, ok, warning, wrong
 from state.errors import StoreRefused
 from state.redis import checks
 from state.redis.checks import Durability
+from state.redis.headroom import find_failures, read_memory
 
 _GIB = 1 << 30
 _MIB = 1 << 20
 _MEMORY_PART = 0.6
 """Part of the machine's memory for the data. A rewrite of the append-only file needs room for a copy."""
-_LOW, _FULL = 0.80, 0.95
 _SLOW_READ_MS, _SLOW_WRITE_MS = 20.0, 50.0
 _CLOCK_WARNING_MS, _CLOCK_WRONG_MS = 1_000.0, 60_000.0
-_STATUSES = {
+_FAILURES = {
     "aof_last_write_status": "write to the append-only file",
     "aof_last_bgrewrite_status": "rewrite of the append-only file",
     "rdb_last_bgsave_status": "snapshot",
@@ -68,20 +68,20 @@ def judge_memory(info: Mapping[str, str]) -> Iterator[Finding]:
     if not limit:
         yield ok("memory", f"{_size(used)} in use")
         return
-    part = used / limit
-    text = f"{_size(used)} of {_size(limit)} in use ({part:.0%})"
-    if part >= _FULL:
+    headroom = read_memory(info)
+    text = f"{_size(headroom.used)} of {_size(limit)} in use ({headroom.used / limit:.0%})"
+    if headroom.has_reached("full"):
         yield wrong(
             "memory", f"{text}; raise maxmemory, or let the archive and retention drop old transactions"
         )
-    elif part >= _LOW:
+    elif headroom.has_reached("low"):
         yield warning("memory", f"{text}; raise maxmemory before it is full")
     else:
         yield ok("memory", text)
 
 
 def judge_file(info: Mapping[str, str]) -> Finding:
-    failed = [words for name, words in _STATUSES.items() if info.get(name, "ok") != "ok"]
+    failed = [_FAILURES[name] for name in find_failures(info)]
     if failed:
         return wrong(
             "file",

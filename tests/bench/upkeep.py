@@ -30,6 +30,7 @@ from state.nodes import leases, nodes
 from state.nodes.leases import Attachment, Claimed, Lease
 from state.store import Store, StoreConfig, open_store
 from state.tenants import tenants, tokens
+from tests.support.server_info import ask_info
 from tests.support.valkey_server import ValkeyServer
 
 HEARTBEAT_S = 300.0
@@ -132,8 +133,7 @@ WITHIN_SCRIPTS = {"hget", "hmget", "hset", "sadd", "srem", "smismember", "persis
 
 
 async def read(store: Store) -> Reading:
-    text: bytes = await store.execute("INFO", "everything")
-    info = dict(line.split(":", 1) for line in text.decode().splitlines() if ":" in line)
+    info = await ask_info(store, "everything")
     commands = {
         name.removeprefix("cmdstat_"): dict(part.split("=") for part in value.split(","))
         for name, value in info.items()

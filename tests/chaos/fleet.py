@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -211,7 +210,3 @@ def summarise(values: Iterable[float]) -> dict[str, float]:
         "p99": ordered[int(len(ordered) * 0.99) - (len(ordered) >= 100)],
         "max": ordered[-1],
     }
-
-
-def journal_size(path: Path) -> int:
-    return path.stat().st_size

@@ -11,6 +11,7 @@ from state.store import StoreConfig, open_store
 from tests.chaos.bench import Bench, leg
 from tests.chaos.workers import events
 from tests.support.charge_point_peer import Peer, charge_point, now
+from tests.support.server_info import ask_info
 from tests.support.waiting import until
 
 PADDING_BYTES = 300
@@ -61,8 +62,7 @@ async def full_store(bench: Bench) -> None:
 
 
 async def used_memory(store: Any) -> int:
-    info = (await store.execute("INFO", "memory")).decode()
-    return next(int(line[12:]) for line in info.splitlines() if line.startswith("used_memory:"))
+    return int((await ask_info(store, "memory"))["used_memory"])
 
 
 async def fill(bench: Bench, store: Any, peers: tuple[Peer, ...], numbers: list[int]) -> int:

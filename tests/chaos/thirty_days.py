@@ -25,6 +25,7 @@ from state.transactions import Started, get, listing, meter_values, start, stop
 from state.transactions.packing import pack_due
 from tests.chaos.bench import Bench, leg
 from tests.support.charging_messages import message, text_of
+from tests.support.server_info import ask_info
 from tests.support.transactions import ANSWER, a_start, a_stop
 
 TENANT = "fleet"
@@ -166,8 +167,7 @@ async def _expire_events(store: Store) -> None:
 async def _used_bytes(store: Store) -> int:
     """Return the memory of the data, after everything that was unlinked is freed."""
     while True:
-        info = await store.execute("INFO", "memory", key="")
-        found = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
+        found = await ask_info(store, "memory")
         if found["lazyfree_pending_objects"] == "0":
             return int(found["used_memory_dataset"])
         await trio.sleep(0.01)

@@ -5,7 +5,7 @@ import trio
 from structlog.testing import capture_logs
 
 from state.errors import StoreRefused
-from state.patience import until_stored, wait_for
+from state.patience import repeat_step, wait_for
 from state.store import Store, StoreConfig, start_store
 from tests.support.valkey_server import ValkeyServer
 from tests.support.waiting import until
@@ -59,7 +59,7 @@ async def test_a_step_of_the_start_is_repeated_until_a_full_store_has_room(
         with trio.fail_after(60), capture_logs() as logs:
             await wait_for(store)
             await store.execute("CONFIG", "SET", "maxmemory", 1)
-            nursery.start_soon(until_stored, store.execute, "SET", "k", "stored")
+            nursery.start_soon(repeat_step, store.execute, "SET", "k", "stored")
             await until(lambda: any(entry["event"] == "store.awaited" for entry in logs))
             await store.execute("CONFIG", "SET", "maxmemory", 0)
             await until(lambda: holds(store, "k", b"stored"))

@@ -13,6 +13,7 @@ from state.nodes import leases, nodes
 from state.nodes.nodes import NodeRecord
 from state.store import Store, StoreConfig, open_store
 from tests.support.charge_point_peer import charge_point
+from tests.support.server_info import count_calls
 from tests.support.waiting import until
 from tests.system.central import Central
 
@@ -130,12 +131,3 @@ async def hold(store: Store, incarnation: str, charge_points: list[ChargePointKe
 async def nothing_is_held(store: Store, dead: list[str]) -> bool:
     sets = [keys.held(partition, one) for partition in range(PARTITIONS) for one in dead]
     return not any(await store.pipeline([("EXISTS", key) for key in sets]))
-
-
-async def count_calls(store: Store) -> dict[str, int]:
-    text: bytes = await store.execute("INFO", "commandstats")
-    lines = [
-        line.removeprefix("cmdstat_") for line in text.decode().splitlines() if line.startswith("cmdstat_")
-    ]
-    found = (line.split(":", 1) for line in lines)
-    return {name: int(values.partition("calls=")[2].partition(",")[0]) for name, values in found}

@@ -17,6 +17,7 @@ from state.embedded.embedded import run_embedded
 from state.errors import StoreRefused
 from state.redis.connection import pack
 from state.store import Store, StoreConfig, open_store
+from tests.support.server_info import ask_info
 from tests.support.waiting import until
 
 HALF = pack(["SET", "half", "x" * 100])[:60]
@@ -46,8 +47,7 @@ async def embedded(directory: Path, *, accept_lost_data: bool = False) -> AsyncI
 
 
 async def server_pid(store: Store) -> int:
-    info = (await store.execute("INFO", "server")).decode()
-    return int(info.partition("process_id:")[2].split()[0])
+    return int((await ask_info(store, "server"))["process_id"])
 
 
 def commands_of(directory: Path) -> Path:

@@ -19,6 +19,7 @@ from state.errors import StoreRefused, StoreUnavailable
 from state.store import Store, StoreConfig, open_store
 from tests.support.pace import Pace
 from tests.support.processes import gone
+from tests.support.server_info import ask_info
 from tests.support.waiting import until
 
 
@@ -30,8 +31,7 @@ def directory() -> Iterator[Path]:
 
 async def server_pid(url: str) -> int:
     async with open_store(StoreConfig(url=url)) as store:
-        info = (await store.execute("INFO", "server")).decode()
-    return int(info.partition("process_id:")[2].split()[0])
+        return int((await ask_info(store, "server"))["process_id"])
 
 
 async def test_the_embedded_server_finds_all_its_data_when_it_is_started_again(directory: Path) -> None:

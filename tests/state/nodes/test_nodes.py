@@ -14,6 +14,7 @@ from state.nodes import inbox, leases, nodes
 from state.nodes.nodes import NodeRecord, NodeStatus
 from state.store import Store, StoreConfig, open_store
 from tests.support.leases import claimed
+from tests.support.server_info import ask_info
 from tests.support.valkey_server import ValkeyServer
 from tests.support.waiting import until
 
@@ -124,8 +125,7 @@ async def test_a_heartbeat_does_not_wait_for_commands_on_the_other_connections_o
 
 
 async def _are_blocked(store: Store, count: int) -> bool:
-    info: bytes = await store.execute("INFO", "clients")
-    return f"blocked_clients:{count}\r".encode() in info
+    return (await ask_info(store, "clients"))["blocked_clients"] == str(count)
 
 
 async def test_a_dead_node_is_forgotten_when_its_record_has_expired_and_no_lease_of_it_is_left(

@@ -3,11 +3,12 @@
 import pytest
 import trio
 
-from state import store as store_module
 from state.errors import StoreUnavailable
 from state.redis import pulse
 from state.redis.pulse import PROBE
 from state.store import Store, StoreConfig, open_store
+from state.store import store as store_module
+from tests.support.server_info import ask_info, count_calls
 from tests.support.valkey_server import ValkeyServer
 from tests.support.waiting import until
 
@@ -74,14 +75,11 @@ async def test_a_setting_that_breaks_durability_is_noticed_between_two_checks(
 
 
 async def read_file_size(store: Store) -> str:
-    info: bytes = await store.execute("INFO", "persistence")
-    return next(line for line in info.decode().splitlines() if line.startswith("aof_current_size:"))
+    return (await ask_info(store, "persistence"))["aof_current_size"]
 
 
 async def count_probes(store: Store) -> int:
-    info: bytes = await store.execute("INFO", "commandstats")
-    [line] = [line for line in info.decode().splitlines() if line.startswith("cmdstat_time:")]
-    return int(line.partition("calls=")[2].partition(",")[0])
+    return (await count_calls(store))["time"]
 
 
 async def count_is_greater(store: Store, than: int) -> bool:
