@@ -331,7 +331,9 @@ async def readopt(
                 lease.epoch = rest[0]
                 return True
             case b"ok":
-                lease.epoch = max(lease.epoch, rest[0])  # The reply to an earlier readoption may have been lost.
+                lease.epoch = max(
+                    lease.epoch, rest[0]
+                )  # The reply to an earlier readoption may have been lost.
                 return True
             case b"newer":
                 return False

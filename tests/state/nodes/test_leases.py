@@ -330,7 +330,7 @@ async def test_a_session_that_restores_its_lease_in_a_wiped_store_also_restores_
 
 
 async def test_a_lease_that_is_restored_twice_gets_a_higher_epoch_only_once(store: Store) -> None:
-    """The reply to the first readoption may be lost, or a step of the session may have been sent before it came.
+    """The reply to the first readoption may be lost, or a step of the session was sent before it came.
 
     Such a session knows the old epoch only, and must not take itself for superseded.
     """
