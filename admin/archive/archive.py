@@ -26,7 +26,7 @@ from state.meta import release
 from state.transactions.listing import index_name
 from state.transactions.unpacked_values import Rough
 
-LOCK, WRITING, UNFINISHED = "archive.lock", "archive.writing", "archive.part"
+LOCK, WRITING, UNFINISHED, ID = "archive.lock", "archive.writing", "archive.part", "archive.id"
 """Names with a dot, which no directory of a tenant has."""
 FILE_TEXT = 1 << 28
 """A file that has so many bytes of text gets no further record."""
@@ -55,6 +55,18 @@ class Archive:
     def __init__(self, directory: Path, opened: Index) -> None:
         self.directory = directory
         self._index = opened
+
+    def is_empty(self) -> bool:
+        return self._index.manifest_bytes() == 0
+
+    def read_id(self) -> str:
+        """Return the id that the archive shares with its store, or an empty text."""
+        path = self.directory / ID
+        return path.read_text(errors="replace").strip() if path.exists() else ""
+
+    def write_id(self, id_: str) -> None:
+        _write_durably(self.directory / ID, id_.encode() + b"\n")
+        _sync(self.directory)
 
     @contextmanager
     def new_file(self, tenant: str, day: str) -> Iterator["NewFile"]:
@@ -96,6 +108,11 @@ class NewFile:
             return None
         written = self._writer.finish()
         target = self._directory / self.name
+        if target.exists():
+            raise ArchiveFailed(
+                f"{target} is not in {manifest.NAME}, but exists; move it to another directory, because"
+                " a new file must not take its place"
+            )
         _make_directories(self._directory, target.parent)
         _write_durably(self._directory / WRITING, self.name.encode())
         self._writer.path.rename(target)
@@ -156,9 +173,7 @@ def open_to_write(directory: Path) -> Iterator[Archive]:
         (directory / UNFINISHED).unlink(missing_ok=True)
         opened = index.open_to_write(directory)
         try:
-            if opened.manifest_bytes() > _size(directory / manifest.NAME):
-                opened.close()
-                opened = index.make_again(directory)
+            _check_manifest(directory, opened)
             _complete(directory, opened)
             _remove_unlisted(directory, opened)
             yield Archive(directory, opened)
@@ -255,6 +270,26 @@ _LONGEST, _CUT = 200, 120
 _HEAD = 1 << 20
 
 
+def _check_manifest(directory: Path, opened: Index) -> None:
+    """Raise ArchiveFailed if the manifest lost lines. Otherwise new files would take the place of others."""
+    path, known = directory / manifest.NAME, opened.manifest_bytes()
+    if known > _size(path):
+        raise ArchiveFailed(
+            f"{path} has lost lines: it has {_size(path)} bytes, and had {known}; restore it from a backup."
+            f" If the backup is older, also remove {index.NAME}"
+        )
+    if known:
+        return
+    # The index is new.
+    listed = {entry.file for entry, _ in manifest.read(directory)} | {_read_writing(directory)}
+    unlisted = {str(one.relative_to(directory)) for one in directory.glob("*/*/*.ndjson.gz")} - listed
+    if unlisted:
+        raise ArchiveFailed(
+            f"{path} does not have {len(unlisted)} files of the directory, such as {min(unlisted)}; restore"
+            " it from a backup, or move the files to another directory"
+        )
+
+
 def _complete(directory: Path, opened: Index) -> None:
     """Add to the index the files of the manifest that it does not have yet."""
     for entry, end in manifest.read(directory, opened.manifest_bytes()):
@@ -268,14 +303,16 @@ def _complete(directory: Path, opened: Index) -> None:
 
 def _remove_unlisted(directory: Path, opened: Index) -> None:
     """Remove the file that was renamed right before a crash, and is not in the manifest."""
-    writing = directory / WRITING
-    if not writing.exists():
-        return
-    name = writing.read_text()
+    name = _read_writing(directory)
     number = _sequence_of(name)
     if number is not None and not opened.files_with([number]):
         (directory / name).unlink(missing_ok=True)
-    writing.unlink()
+    (directory / WRITING).unlink(missing_ok=True)
+
+
+def _read_writing(directory: Path) -> str:
+    path = directory / WRITING
+    return path.read_text() if path.exists() else ""
 
 
 def _sequence_of(name: str) -> int | None:

@@ -1,11 +1,13 @@
 """One turn of archiving: read what is due, write it into files by tenant and day, and mark it."""
 
+import socket
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import NamedTuple
 
 import trio
@@ -16,7 +18,7 @@ from admin.archive.failures import ArchiveFailed
 from admin.archive.lines import Line
 from state.store import Store
 from state.transactions import archiving, meter_values
-from state.transactions.archiving import Finished, Queued
+from state.transactions.archiving import ArchiveNote, Finished, Queued
 
 _AT_MOST = 16
 """Transactions of each partition that are read at once: 4,096 of all partitions."""
@@ -45,12 +47,40 @@ async def run_turn(store: Store, directory: Path) -> Turn:
     """
     total = Turn(0, 0, 0, 0)
     with _writer(directory) as opened:
+        await _own(store, opened)
         while queued := await archiving.list_unarchived(store, _AT_MOST):
             turn = await _archive(store, opened, queued)
             total = Turn(*map(sum, zip(total, turn, strict=True)))
             if turn.marked == 0:
                 break
     return total
+
+
+async def _own(store: Store, opened: Archive) -> None:
+    """Make sure that the archive is that of the store, and not an empty disk or the archive of another store.
+
+    Raises ArchiveFailed.
+    """
+    note, known = await archiving.read_note(store), opened.read_id()
+    expected = "" if note is None else note.id
+    if known != expected and expected:
+        raise ArchiveFailed(
+            f"{opened.directory} does not have the archive of this store: mount its disk, or restore the"
+            f" archive from a backup; to begin a new archive, write {expected} into {archive.ID} there"
+        )
+    if known and not expected and not opened.is_empty():
+        raise ArchiveFailed(
+            f"{opened.directory} has the archive of another store: choose another directory; if this store is"
+            f" its new store, remove {archive.ID} from this directory"
+        )
+    if not expected:
+        known = known or token_hex(8)
+        # A crash between these two leaves an empty archive, which any store may take.
+        opened.write_id(known)
+        where = ArchiveNote(
+            id=known, host=socket.gethostname(), directory=str(opened.directory), through_ms=0
+        )
+        await archiving.note_archive(store, where)
 
 
 @contextmanager

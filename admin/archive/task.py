@@ -141,7 +141,10 @@ class Archiving:
     async def _note(self, directory: Path, now_ms: int) -> None:
         oldest = await archiving.oldest_waiting_ms(self._store)
         through_ms = now_ms if oldest is None else min(now_ms, oldest)
-        note = ArchiveNote(host=socket.gethostname(), directory=str(directory), through_ms=through_ms)
+        # The turn made the note if there was none.
+        id_ = "" if (before := await archiving.read_note(self._store)) is None else before.id
+        host = socket.gethostname()
+        note = ArchiveNote(id=id_, host=host, directory=str(directory), through_ms=through_ms)
         await archiving.note_archive(self._store, note)
 
     async def _look(self) -> None:

@@ -158,9 +158,10 @@ async def wake(store: Store, incarnation: str, message: Message) -> bool:
 
 
 async def broadcast(store: Store, message: Message) -> None:
-    """Send a message to all gateways, and to nodes whose kind is unknown."""
+    """Send a message to all gateways, and to nodes whose kind is unknown. This works on a full store."""
     to = [node.incarnation for node in await list_nodes(store) if node.kind != "admin"]
-    await store.pipeline([_add(incarnation, message) for incarnation in to])
+    text = msgspec.json.encode(message)
+    await store.steps("nodes/broadcast", [((keys.inbox(node),), (text, KEPT)) for node in to])
 
 
 async def read(store: Store, incarnation: str, after: str, block_ms: int) -> list[tuple[str, Message | None]]:

@@ -45,9 +45,10 @@ class Finished(NamedTuple):
 class ArchiveNote(msgspec.Struct, frozen=True, kw_only=True):
     """Where the archive of this store is, for processes that cannot read it.
 
-    All transactions that were finished before `through_ms` are in the archive.
+    All transactions that were finished before `through_ms` are in the archive. The archive has the same `id`.
     """
 
+    id: str = ""
     host: str
     directory: str
     through_ms: int
@@ -124,7 +125,8 @@ async def oldest_waiting_ms(store: Store) -> int | None:
 
 
 async def note_archive(store: Store, note: ArchiveNote) -> None:
-    await store.execute("SET", keys.ARCHIVE, msgspec.json.encode(note))
+    """Store the note, also in a store that is full."""
+    await store.step("transactions/note", (keys.ARCHIVE,), (msgspec.json.encode(note),))
 
 
 async def read_note(store: Store) -> ArchiveNote | None:

@@ -52,7 +52,7 @@ async def queue_some(store: Store) -> bool:
         after = _Position(at.tenant, partitions.stop)
     else:
         after = _Position(page.next, 0, over=page.next is None)
-    await store.step("transactions/unqueued_note", (keys.UNQUEUED,), (msgspec.json.encode(after),))
+    await store.step("transactions/note", (keys.UNQUEUED,), (msgspec.json.encode(after),))
     return after.over
 
 

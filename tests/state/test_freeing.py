@@ -3,7 +3,8 @@
 A server whose `maxmemory` is reached refuses a step whose first write may take memory. So the first write of
 these steps takes none. Steps: state/transactions/stop.lua, state/transactions/end.lua,
 state/transactions/forget.lua, state/charge_points/delete.lua, state/charge_points/bury.lua,
-state/nodes/release.lua, state/nodes/reap.lua. Packing and duties have such a test of their own.
+state/nodes/release.lua, state/nodes/reap.lua, state/nodes/broadcast.lua. Packing and duties have such a test
+of their own.
 """
 
 import pytest
@@ -12,7 +13,9 @@ from state import holds
 from state.charge_points import charge_points
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
-from state.nodes import leases
+from state.nodes import inbox, leases, nodes
+from state.nodes.inbox import TokenRevoked
+from state.nodes.nodes import NodeRecord
 from state.record import Settings
 from state.store import Store
 from state.transactions import Limit, Stopped, StopReplayed, find_start, forgetting, meter_values, start, stop
@@ -24,6 +27,7 @@ from tests.support.transactions import ANSWER, a_start, a_stop, begin, charging,
 
 KEYS = ChargePointKeys("demo", "CP.1")
 END = End(ended_ms=2, time_source="given", meter=1, meter_source="given", received_ms=2, api_key="key")
+GATEWAY = NodeRecord(kind="gateway", host="one", pid=11, started_ms=1)
 DATA = b'[{"timestamp":"2026-01-01T01:00:00Z","sampledValue":[{"value":"9"}]}]'
 
 
@@ -113,3 +117,10 @@ async def test_a_lease_is_released_and_another_is_reaped_on_a_full_store(store: 
         assert await leases.reap(store, "two") == 1
     found = await leases.list_holdings(store, [KEYS, ChargePointKeys("demo", "CP.2")])
     assert [one is not None and one.online for one in found] == [False, False]
+
+
+async def test_what_was_revoked_reaches_the_nodes_on_a_full_store(store: Store) -> None:
+    await nodes.beat(store, "a", GATEWAY)
+    async with full(store):
+        await inbox.broadcast(store, TokenRevoked("t", "id"))
+    assert [message for _, message in await inbox.read(store, "a", "0", 1)] == [TokenRevoked("t", "id")]

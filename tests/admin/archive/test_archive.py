@@ -94,14 +94,33 @@ def test_an_index_that_is_gone_or_damaged_is_made_again_by_the_next_writer(
     assert (payloads_of(tmp_path, 1), payloads_of(tmp_path, 2)) == ([b"[1]"], [b"[2]"])
 
 
-def test_an_index_that_has_more_than_the_manifest_is_made_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [0, 1])
+@pytest.mark.parametrize("lost", [(), (index.NAME,)])
+def test_a_manifest_that_lost_lines_is_refused_and_no_file_is_touched(
+    tmp_path: Path, left: int, lost: tuple[str, ...]
+) -> None:
+    for number in (1, 2, 3):
+        put(tmp_path, an_item(number))
+    lines = (tmp_path / manifest.NAME).read_bytes().splitlines(keepends=True)
+    before = list_files(tmp_path)
+    (tmp_path / manifest.NAME).write_bytes(b"".join(lines[:left]))
+    for name in lost:
+        (tmp_path / name).unlink()
+    for _ in range(2):
+        with pytest.raises(ArchiveFailed, match=r"manifest\.ndjson.* from a backup"):
+            put(tmp_path, an_item(4))
+    assert list_files(tmp_path) == before
+    (tmp_path / manifest.NAME).write_bytes(b"".join(lines))
+    put(tmp_path, an_item(4))
+    assert [payloads_of(tmp_path, number) for number in (1, 2, 3, 4)] == [[]] * 4
+
+
+def test_a_new_file_does_not_take_the_place_of_one_that_the_manifest_does_not_have(tmp_path: Path) -> None:
     put(tmp_path, an_item(1))
-    old = (tmp_path / manifest.NAME).read_bytes()
-    put(tmp_path, an_item(2))
-    (tmp_path / manifest.NAME).write_bytes(old)
-    with archive.open_to_write(tmp_path):
-        assert payloads_of(tmp_path, 2) is None
-    assert payloads_of(tmp_path, 1) == []
+    (tmp_path / SECOND).write_bytes(b"kept")
+    with pytest.raises(ArchiveFailed, match="must not take its place"):
+        put(tmp_path, an_item(2))
+    assert (tmp_path / SECOND).read_bytes() == b"kept"
 
 
 def test_only_one_writer_at_a_time_has_an_archive(tmp_path: Path) -> None:
@@ -199,6 +218,7 @@ def test_a_line_of_the_manifest_without_its_end_counts_as_not_written(tmp_path: 
     whole = (tmp_path / manifest.NAME).read_bytes()
     put(tmp_path, an_item(2))
     (tmp_path / manifest.NAME).write_bytes((tmp_path / manifest.NAME).read_bytes()[:-5])
+    (tmp_path / index.NAME).unlink()  # A line is in the index only when it is whole in the manifest.
     assert len(entries(tmp_path)) == 1
     with archive.open_to_write(tmp_path):
         assert (tmp_path / manifest.NAME).read_bytes() == whole

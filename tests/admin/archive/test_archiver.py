@@ -10,6 +10,7 @@ from admin.archive import archive, archiver
 from admin.archive.archive import Reader
 from admin.archive.archiver import Turn, run_turn
 from admin.archive.failures import ArchiveFailed
+from state import keys
 from state.keys import ChargePointKeys
 from state.store import Store
 from state.transactions import archiving, get, meter_values
@@ -145,3 +146,43 @@ async def test_a_disk_that_is_full_is_a_clear_error_and_leaves_everything_due(
     assert await find_file(store, number) is None
     assert len(await archiving.list_unarchived(store, 5)) == 1
     assert (await run_turn(store, tmp_path)).marked == 1
+
+
+async def test_an_empty_directory_in_place_of_the_archive_is_refused_until_it_gets_the_id(
+    store: Store, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    await finish(store)
+    await run_turn(store, first)
+    number = await finish(store, "CP.2")
+    with pytest.raises(ArchiveFailed, match=r"mount its disk.* archive\.id"):
+        await run_turn(store, second)
+    note = await archiving.read_note(store)
+    assert note is not None
+    assert note.directory == str(first)
+    (second / archive.ID).write_text(note.id)
+    await run_turn(store, second)
+    assert Reader(second).find("demo", "CP.2", number) is not None
+
+
+async def test_the_archive_of_another_store_is_refused_until_its_id_is_removed(
+    store: Store, tmp_path: Path
+) -> None:
+    await finish(store)
+    await run_turn(store, tmp_path)
+    await store.execute("DEL", keys.ARCHIVE)  # As in another store.
+    with pytest.raises(ArchiveFailed, match="another store"):
+        await run_turn(store, tmp_path)
+    (tmp_path / archive.ID).unlink()
+    await run_turn(store, tmp_path)
+    await run_turn(store, tmp_path)
+
+
+async def test_an_archive_that_was_only_begun_is_taken_by_the_store(store: Store, tmp_path: Path) -> None:
+    await run_turn(store, tmp_path)
+    await store.execute("DEL", keys.ARCHIVE)  # A crash right before the note was stored.
+    await finish(store)
+    assert (await run_turn(store, tmp_path)).written == 1
+    note = await archiving.read_note(store)
+    assert note is not None
+    assert note.id == (tmp_path / archive.ID).read_text().strip()

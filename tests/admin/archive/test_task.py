@@ -20,6 +20,7 @@ from state.store import Store
 from state.transactions import archiving, get
 from tests.support.archives import entries
 from tests.support.finished import STOPPED_MS, finish, queue
+from tests.support.full_store import full
 from tests.support.waiting import until
 
 
@@ -160,3 +161,12 @@ async def test_a_file_of_the_archive_that_is_gone_is_counted_and_named(store: St
         await make(store, tmp_path, transactions_hot_h=1).turn()
     [line] = [line for line in logs if line["event"] == "archive.files_missing"]
     assert (line["files"], line["first"]) == (1, entry.file)
+
+
+async def test_a_full_store_is_emptied_by_the_archive(store: Store, tmp_path: Path) -> None:
+    one = make(store, tmp_path)
+    await one.turn()
+    await finish(store)
+    async with full(store):
+        await one.turn()
+    assert (one.archived, one.dropped, one.errors) == (1, 1, 0)
