@@ -189,6 +189,9 @@ class Reader:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
+    def exists(self) -> bool:
+        return (self.directory / index.NAME).exists()
+
     def find(self, tenant: str, charge_point: str, id_: int) -> Found | None:
         with index.open_to_read(self.directory) as opened:
             return opened.find(tenant, charge_point, id_)

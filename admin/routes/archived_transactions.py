@@ -67,9 +67,9 @@ async def read_transaction(services: Services, tenant: str, public_id: str) -> R
         charge_point, id_ = parse_public_id(public_id)
     except ValueError:
         raise not_found("transaction") from None
-    if services.archive is None:
+    if (reader := await _find_archive(services)) is None:
         raise await _explain_absence(services)
-    record = await _in_thread(_read_head, services.archive, tenant, charge_point, id_)
+    record = await _in_thread(_read_head, reader, tenant, charge_point, id_)
     if record is None:
         raise not_found("transaction")
     return Read(record.transaction, record)
@@ -117,10 +117,10 @@ async def list_archived(
 ) -> Page[Read]:
     """Add to a page of the store what the archive has in the same part of the list. Raises Problem (503)."""
     stored = {_name(one): Read(one, None) for one in page.items}
-    if services.archive is None:
+    if (reader := await _find_archive(services)) is None:
         return Page(tuple(stored.values()), page.next)
     listed = await _in_thread(
-        services.archive.list_,
+        reader.list_,
         tenant,
         charge_point=charge_point,
         # The page of the store says nothing about what comes after its end.
@@ -132,9 +132,7 @@ async def list_archived(
     end = None if page.next is None else decode_cursor(page.next).decode()
     archived = {one.listed: one for one in listed if end is None or one.listed > end}
     names = sorted({*stored, *archived}, reverse=True)
-    items = [
-        stored.get(name) or await _read_listed(services.archive, archived[name]) for name in names[:limit]
-    ]
+    items = [stored.get(name) or await _read_listed(reader, archived[name]) for name in names[:limit]]
     if len(names) > limit:
         return Page(tuple(items), encode_cursor(names[limit - 1].encode()))
     return Page(tuple(items), page.next)
@@ -146,6 +144,14 @@ async def find_elsewhere(services: Services) -> ArchiveAnswer | None:
         return None
     note = await archiving.read_note(services.store)
     return None if note is None else ArchiveAnswer(note.host, note.directory, times.text(note.through_ms))
+
+
+async def _find_archive(services: Services) -> Reader | None:
+    """Return the archive, or None if this process has none, or if nothing was archived yet."""
+    reader = services.archive
+    if reader is None or await _in_thread(reader.exists):
+        return reader
+    return None if await archiving.read_note(services.store) is None else reader
 
 
 async def _explain_absence(services: Services) -> Problem:

@@ -214,3 +214,17 @@ async def test_a_long_record_is_read_in_pages_like_a_short_one(
         items += page["items"]
         query["cursor"] = page["next"]
     assert items == values["items"]
+
+
+async def test_an_archive_into_which_nothing_was_written_yet_is_empty_and_one_that_is_gone_is_unreadable(
+    store: Store, tmp_path: Path
+) -> None:
+    await tenants.put(store, TENANT, name="Acme", auto_register=False)
+    number = await finish(store, "CP.1", *VALUES, tenant=TENANT)
+    async with serving(store, archive=Reader(tmp_path / "archive")) as api:
+        assert await walk(api) == [(f"CP.1.{number}", False)]
+        assert len((await read(api, f"{LIST}/CP.1.{number}/meter-values"))["items"]) == 5
+        assert is_problem(await api.client.get(f"{LIST}/CP.1.1"), 404, "not-found")
+        await archiving.note_archive(store, NOTE)
+        assert is_problem(await api.client.get(LIST), 503, "archive-unreadable")
+        assert is_problem(await api.client.get(f"{LIST}/CP.1.1"), 503, "archive-unreadable")
