@@ -112,6 +112,22 @@ async def test_a_session_in_a_store_that_was_wiped_takes_its_lease_again(
         assert seat.peer.closed is None
 
 
+async def test_a_session_that_several_checks_find_without_a_lease_in_a_wiped_store_stays_open(
+    store: Store, redis_url: str
+) -> None:
+    """The full audit, the comparison and a step of the session may all be on their way at the same time."""
+    async with seated(store, redis_url) as seat:
+        link = seat.link()
+        await store.execute("FLUSHALL")
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(link.apply_fence, "lost")
+        assert not link.is_closing
+        assert link.lease.epoch == 2
+        await seat.peer.call("Heartbeat", {})
+        assert seat.peer.closed is None
+
+
 async def test_the_older_of_two_sessions_of_a_charge_point_on_one_node_is_closed(
     store: Store, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
