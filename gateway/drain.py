@@ -82,7 +82,7 @@ async def write_rest(node: Node, *, deadline: float) -> None:
     If the store is away, other nodes notice that this node is gone, and mark its charge points offline.
     """
     deadline = min(deadline, trio.current_time() + LAST_WORDS_S + LEAVE_S)
-    with trio.move_on_at(deadline - LEAVE_S):
+    with trio.move_on_at(deadline - LEAVE_S) as writing:
         await node.wait_until_seen_through()
         with suppress(StoreUnavailable):
             await node.fault_counts.write()
@@ -91,10 +91,13 @@ async def write_rest(node: Node, *, deadline: float) -> None:
         try:
             # Release the leases that were not released yet.
             await leases.reap(node.store, node.incarnation)
-            await nodes.leave(node.store, node.incarnation)
+            # A step that is still on its way may take a lease back. If the store forgot the node now, nobody
+            # would ever look for this lease.
+            if not writing.cancelled_caught:
+                await nodes.leave(node.store, node.incarnation)
         except StoreUnavailable as error:
             log.info("node.leave_failed", error=str(error))  # Other nodes soon notice that we left.
-    if leaving.cancelled_caught:
+    if writing.cancelled_caught or leaving.cancelled_caught:
         log.info("node.leave_failed", error="the store did not answer in time")
 
 

@@ -17,6 +17,7 @@ from gateway.websocket.close_codes import Close
 from state import charge_points
 from state.charge_points import Settings, faults, refusals
 from state.keys import ChargePointKeys
+from state.nodes import nodes
 from state.store import Store
 from tests.support.inner_gateway import inner_gateway
 
@@ -141,6 +142,19 @@ async def test_a_drain_writes_the_refusals_and_faults_of_the_last_second(
         await write_rest(gateway.node, deadline=trio.current_time() + 60)
         assert [one.reason for one in await refusals.read(store, "t", "cp")] == ["wrong_password"]
         assert list(await faults.read(store, "t", "cp")) == ["origin"]
+
+
+@pytest.mark.parametrize("on_their_way", [False, True])
+async def test_a_node_whose_steps_are_still_on_their_way_stays_listed_so_that_others_look_for_its_leases(
+    store: Store, redis_url: str, *, on_their_way: bool
+) -> None:
+    async with inner_gateway(store, redis_url) as gateway:
+        node = gateway.node
+        await nodes.beat(store, node.incarnation, nodes.describe_process(store, "gateway"))
+        if on_their_way:
+            node.see_through(trio.sleep_forever)
+        await write_rest(node, deadline=trio.current_time() + LEAVE_S + (0.1 if on_their_way else 60))
+        assert await nodes.is_known(store, node.incarnation) == on_their_way
 
 
 def test_the_default_drain_window_and_everything_after_it_fit_a_grace_of_30_seconds() -> None:
