@@ -14,7 +14,7 @@ import trio
 
 from gateway.config import GatewayConfig, ListenConfig, check_listen
 from gateway.revocations import Revocations
-from gateway.service import surroundings
+from gateway.service import machine, surroundings
 from gateway.service.config import ConfigError, load
 from gateway.tls_edge import TlsEdge
 from state.doctor.examination import examine_store
@@ -113,11 +113,14 @@ def _examine_files(config: GatewayConfig) -> Finding:
 
 
 def _examine_memory(config: GatewayConfig) -> Finding:
-    need, have = _PROCESS_BYTES + config.limits.connections * _SESSION_BYTES, surroundings.memory_bytes()
-    text = (
-        f"limits.connections {config.limits.connections:,} needs up to {need >> 20:,} MiB, and the machine or"
-        f" container has {have >> 20:,} MiB"
-    )
+    limits = config.limits
+    need, have = _PROCESS_BYTES + limits.connections * _SESSION_BYTES, machine.total_memory()
+    text = f"limits.connections {limits.connections:,} needs up to {need >> 20:,} MiB"
+    if limits.memory_bytes and limits.memory_bytes < have:
+        have = limits.memory_bytes
+        text = f"{text}, and limits.memory_bytes allows {have >> 20:,} MiB"
+    else:
+        text = f"{text}, and the machine or container has {have >> 20:,} MiB"
     if have < need:
         return wrong("gateway memory", f"{text}; lower limits.connections, or give the process more memory")
     return ok("gateway memory", f"{text}; this counts one process")

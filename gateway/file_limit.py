@@ -40,8 +40,8 @@ def fit_connections(config: GatewayConfig, files: int) -> GatewayConfig:
         return config
     if room < FEWEST:
         raise ConfigError(
-            f"this process may open {files} files, of which it keeps {kept_back} for itself; raise the limit"
-            f" of open files (ulimit -n, LimitNOFILE) to {wanted + kept_back}"
+            f"this process may open only {files} files, but it needs {kept_back} for itself and one for each"
+            f" connection; raise the limit of open files (ulimit -n, LimitNOFILE) to {wanted + kept_back}"
         )
     handshakes = min(limits.handshakes_in_flight, room // _HANDSHAKES_SHARE)
     connections = min(limits.connections, room - handshakes)

@@ -44,8 +44,14 @@ def open_data_dir(path: Path) -> Iterator[Path]:
                 f"another csms up (process {owner or 'unknown'}) uses the data directory {path}; "
                 "stop it, or give another --data-dir"
             ) from None
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            raise DataDirUnusable(
+                f"the data directory {path} cannot be written ({error.strerror}); make room, or give another"
+                " --data-dir"
+            ) from None
         yield path
     finally:
         os.close(lock)

@@ -19,6 +19,7 @@ from admin.cli.stopping import Shutdown, bound_shutdown
 from admin.cli.supervisor import Child
 from gateway.service import machine
 from state.embedded.embedded import run_embedded
+from state.errors import StoreRefused
 from state.patience import repeat_step, wait_for
 from state.store import StoreConfig, start_store
 
@@ -49,7 +50,7 @@ async def up(options: UpOptions, stderr: TextIO) -> None:
         data_dir.open_data_dir(options.data_dir) as directory,
         closing(HeldPorts(options.first_port, options.workers)) as ports,
     ):
-        shares = divide(machine.total_memory(), options.workers)
+        shares = _divide_memory(options)
         pepper_file = directory / "pepper"
         pepper = data_dir.ensure_secret(pepper_file).encode()
         site = Site(
@@ -80,6 +81,19 @@ async def up(options: UpOptions, stderr: TextIO) -> None:
                 )
 
 
+def _divide_memory(options: UpOptions) -> Shares:
+    total, mib = machine.total_memory(), options.max_memory_mib
+    shares = divide(total, options.workers)
+    if mib is None:
+        return shares
+    if mib << 20 > total:
+        raise StoreRefused(
+            f"--max-memory {mib} is more than the {total >> 20} MiB of this machine or container, so the"
+            f" system would kill Valkey before it is full; give at most {int(total * 0.6) >> 20}"
+        )
+    return shares._replace(store=mib << 20)
+
+
 @asynccontextmanager
 async def _store(options: UpOptions, directory: Path, shares: Shares) -> AsyncIterator[str]:
     """Yield the URL of the given Redis, or start a Valkey that ends after all other processes."""
@@ -87,11 +101,10 @@ async def _store(options: UpOptions, directory: Path, shares: Shares) -> AsyncIt
         yield options.redis
         return
     async with trio.open_nursery() as nursery:
-        mib = options.max_memory_mib
         run = partial(
             run_embedded,
             directory / "valkey",
-            max_memory=shares.store if mib is None else mib << 20,
+            max_memory=shares.store,
             accept_lost_data=options.accept_lost_data,
         )
         yield await nursery.start(run)

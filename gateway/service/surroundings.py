@@ -1,15 +1,12 @@
 """What a process needs from its machine: ports, file descriptors, memory, and certificates that last."""
 
 import errno
-import os
 import resource
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
-
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def explain_port(setting: str, host: str, port: int) -> str | None:
@@ -45,20 +42,6 @@ def files_allowed() -> int:
     """Return the hard limit of open files, to which a gateway raises its own limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return hard if hard != resource.RLIM_INFINITY else 1 << 30
-
-
-def memory_bytes() -> int:
-    """Return the memory of the machine, or of the container if that is less."""
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limits = [machine]
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # cgroup 2 and 1
-        try:
-            text = (_CGROUP / name).read_text().strip()
-        except OSError:
-            continue
-        if text.isdigit():
-            limits.append(int(text))
-    return min(limits)
 
 
 def days_left(pem_file: str | Path, now: datetime | None = None) -> int:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from gateway.examination import examine
-from gateway.service import surroundings
+from gateway.service import machine, surroundings
 from tests.support.certificates import DAY, NOW, certificate, write
 
 PEPPER = "0123456789" * 4
@@ -29,13 +29,18 @@ def bad(folder: Path, text: str) -> dict[str, tuple[str, str]]:
         ("[listen]\nwss_port = 0\nhealth_port = 0\n", "gateway TLS", "tls.certificates is empty"),
         (f"[listen]\n{PORTS}[limits]\nconnections = 20000\n", "gateway files", "LimitNOFILE"),
         (f"[listen]\n{PORTS}[limits]\nconnections = 20000\n", "gateway memory", "lower limits.connections"),
+        (
+            f"[listen]\n{PORTS}[limits]\nconnections = 5000\nmemory_bytes = 104857600\n",
+            "gateway memory",
+            "limits.memory_bytes allows 100 MiB",
+        ),
     ],
 )
 def test_each_fault_in_the_settings_of_a_gateway_is_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, subject: str, says: str
 ) -> None:
     monkeypatch.setattr(surroundings, "files_allowed", lambda: 20_000)
-    monkeypatch.setattr(surroundings, "memory_bytes", lambda: 512 << 20)
+    monkeypatch.setattr(machine, "total_memory", lambda: 512 << 20)
     verdict, found = bad(tmp_path, text)[subject]
     assert verdict == "wrong"
     assert says in found

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from admin.cli import data_dir
 from tests.support.pace import Pace
 from tests.support.processes import gone, handles
 from tests.support.up_process import UpProcess, csms, one_line, up
@@ -220,6 +222,26 @@ def test_csms_up_ends_with_an_error_of_one_line_if_the_data_directory_is_not_wri
     (tmp_path / "file").write_text("")
     done = csms("up", "--ports", "0", "--data-dir", str(tmp_path / "file" / "data"))
     assert "data directory" in one_line(done)
+
+
+def test_csms_up_refuses_more_memory_for_its_data_than_the_machine_has(tmp_path: Path) -> None:
+    done = csms("up", "--ports", "0", "--data-dir", str(tmp_path / "data"), "--max-memory", "999999999")
+    assert "--max-memory 999999999 is more than the" in one_line(done)
+    assert "give at most" in done.stderr
+
+
+def test_csms_up_names_its_data_directory_if_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with (
+        pytest.raises(data_dir.DataDirUnusable, match=r"cannot be written \(No space left on device\)"),
+        data_dir.open_data_dir(tmp_path / "data"),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("content", [b"", b"short\n", b"\xff" * 40])

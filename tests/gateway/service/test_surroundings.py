@@ -1,11 +1,9 @@
+import resource
 import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
-
-from gateway.service import surroundings
-from gateway.service.surroundings import days_left, explain_port, files_allowed, memory_bytes
+from gateway.service.surroundings import days_left, explain_port, files_allowed
 from tests.support.certificates import certificate
 
 
@@ -18,16 +16,8 @@ def test_a_port_is_explained_only_if_nobody_can_listen_there() -> None:
     assert "nobody can listen" in (explain_port("listen.port", "192.0.2.1", 80) or "")
 
 
-def test_the_limit_of_a_container_counts_if_it_is_lower_than_the_memory_of_the_machine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(surroundings, "_CGROUP", tmp_path)
-    machine = memory_bytes()
-    (tmp_path / "memory.max").write_text("max\n")
-    assert memory_bytes() == machine
-    (tmp_path / "memory.max").write_text("1048576\n")
-    assert memory_bytes() == 1 << 20 < machine
-    assert files_allowed() > 0
+def test_a_process_may_open_as_many_files_as_its_hard_limit_says() -> None:
+    assert files_allowed() == resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
 def test_the_days_that_a_file_lasts_are_those_of_its_first_certificate_to_expire(tmp_path: Path) -> None:
