@@ -270,7 +270,9 @@ class _Server:
                 else:
                     _log.warning("valkey.writes_resumed")
         self._headroom = disk
-        if read_disk(await self._ask("GET", keys.DISK)).level != disk.level:
+        reported = await self._ask("GET", keys.DISK)
+        # A server that is loading its files answers with an error.
+        if not isinstance(reported, ResponseError) and read_disk(reported).level != disk.level:
             await self._report(disk)
 
     async def _report(self, disk: Headroom) -> None:

@@ -294,6 +294,25 @@ async def test_a_killed_server_whose_file_ends_with_half_a_command_is_started_ag
             nursery.cancel_scope.cancel()
 
 
+async def test_the_supervisor_bears_with_a_killed_server_that_loads_its_files_for_a_while(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("state.embedded.embedded.LOOK_EVERY_S", 0.01)
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            url = await nursery.start(run_embedded, directory)
+            async with open_store(StoreConfig(url=url)) as store:
+                await write(store, directory)
+                os.kill(await server_pid(store), signal.SIGKILL)
+                with commands_of(directory).open("ab") as file:
+                    file.write(b"".join(pack(["INCR", "loaded"]) for _ in range(200_000)))
+                while store.available:
+                    await store.wait_changed()
+                await store.wait_available()
+                assert await store.execute("GET", "loaded") == b"200000"
+            nursery.cancel_scope.cancel()
+
+
 async def test_a_server_that_rewrote_its_files_after_the_last_note_is_started_again(directory: Path) -> None:
     with trio.fail_after(60):
         async with embedded(directory) as store:
