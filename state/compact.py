@@ -46,14 +46,19 @@ def unpack(stored: bytes) -> bytes:
     """
     if stored[:1] != _VERSION:
         raise ValueError(f"the text has version {stored[:1]!r}; this program reads only version {_VERSION!r}")
-    inflate = zlib.decompressobj(-15, zdict=DICTIONARY)
+    return inflate(stored[1:], _UNPACKED_MAX)
+
+
+def inflate(deflated: bytes, most: int) -> bytes:
+    """Return what was deflated with the dictionary. Raises ValueError for damage, and above `most` bytes."""
+    decompressor = zlib.decompressobj(-15, zdict=DICTIONARY)
     try:
-        text = inflate.decompress(stored[1:], _UNPACKED_MAX)
+        found = decompressor.decompress(deflated, most)
     except zlib.error as error:
-        raise ValueError(f"damaged: {error}") from error
-    if not inflate.eof:
-        raise ValueError("the stored text is damaged: it is cut short or has more than 1 MiB")
-    return text
+        raise ValueError(f"what is stored is damaged: {error}") from error
+    if not decompressor.eof:
+        raise ValueError(f"what is stored is damaged: it is cut short or has more than {most >> 20} MiB")
+    return found
 
 
 def unpack_start(stored: bytes, length: int) -> bytes:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from state.compact import DICTIONARY
+from state import compact
 
 MESSAGES = 256
 """Greatest number of messages in a block."""
@@ -87,7 +87,7 @@ _decode = msgspec.msgpack.Decoder(_Block).decode
 
 
 def deflate(encoded: bytes) -> bytes:
-    compressor = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, DICTIONARY)
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, compact.DICTIONARY)
     return _VERSION + compressor.compress(encoded) + compressor.flush()
 
 
@@ -98,14 +98,7 @@ def inflate(stored: bytes) -> bytes:
     """
     if stored[:1] != _VERSION:
         raise ValueError(f"the block has version {stored[:1]!r}; this program reads only {_VERSION!r}")
-    decompressor = zlib.decompressobj(-15, zdict=DICTIONARY)
-    try:
-        encoded = decompressor.decompress(stored[1:], _UNPACKED_MAX)
-    except zlib.error as error:
-        raise ValueError(f"the block is damaged: {error}") from error
-    if not decompressor.eof:
-        raise ValueError("the block is damaged: it is cut short or too long")
-    return encoded
+    return compact.inflate(stored[1:], _UNPACKED_MAX)
 
 
 def encode(messages: Sequence[Message]) -> Slices[bytes]:

@@ -275,16 +275,20 @@ async def test_a_charge_point_that_was_deleted_leaves_no_time_at_which_it_was_la
         assert await store.execute("EXISTS", CP.seen) == 0
 
 
+async def check_that_upkeep_prolongs_the_hold(store: Store, seat: Seat) -> None:
+    key = holds._slots(CP, "TAG")
+    [(member, _)] = await store.execute("ZRANGE", key, 0, -1, "WITHSCORES")
+    await store.execute("ZADD", key, store.server_time_ms() + 60_000, member)
+    await seat.upkeep.prolong_holds([CP.partition])
+    [(_, until_ms)] = await store.execute("ZRANGE", key, 0, -1, "WITHSCORES")
+    assert until_ms > store.server_time_ms() + holds.LASTS_MS - 60_000
+
+
 async def test_the_hold_of_an_open_transaction_is_prolonged(store: Store, redis_url: str) -> None:
     await id_tags.put(store, "t", IdTag(tag="TAG", max_active_transactions=1))
     async with seated(store, redis_url) as seat:
         await seat.peer.start(tag="TAG")
-        key = holds._slots(CP, "TAG")
-        [(member, _)] = await store.execute("ZRANGE", key, 0, -1, "WITHSCORES")
-        await store.execute("ZADD", key, store.server_time_ms() + 60_000, member)
-        await seat.upkeep.prolong_holds([CP.partition])
-        [(_, until_ms)] = await store.execute("ZRANGE", key, 0, -1, "WITHSCORES")
-        assert until_ms > store.server_time_ms() + holds.LASTS_MS - 60_000
+        await check_that_upkeep_prolongs_the_hold(store, seat)
 
 
 async def test_a_start_that_was_stored_while_the_lease_was_lost_gets_its_connector_and_keeps_its_hold(
@@ -309,9 +313,4 @@ async def test_a_start_that_was_stored_while_the_lease_was_lost_gets_its_connect
 
         await until(runs)
         assert seat.link().lease.unpointed == {}
-        key = holds._slots(CP, "TAG")
-        [(member, _)] = await store.execute("ZRANGE", key, 0, -1, "WITHSCORES")
-        await store.execute("ZADD", key, store.server_time_ms() + 60_000, member)
-        await seat.upkeep.prolong_holds([CP.partition])
-        [(_, until_ms)] = await store.execute("ZRANGE", key, 0, -1, "WITHSCORES")
-        assert until_ms > store.server_time_ms() + holds.LASTS_MS - 60_000
+        await check_that_upkeep_prolongs_the_hold(store, seat)

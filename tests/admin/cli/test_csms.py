@@ -5,15 +5,6 @@ import pytest
 from tests.support.up_process import csms, one_line
 
 
-@pytest.fixture
-def config(tmp_path: Path, redis_url: str) -> Path:
-    pepper = tmp_path / "pepper"
-    pepper.write_text("0123456789" * 4)
-    path = tmp_path / "admin.toml"
-    path.write_text(f'[store]\nurl = "{redis_url}"\n[security]\npepper_file = "{pepper}"\n')
-    return path
-
-
 @pytest.mark.parametrize(
     "command",
     [

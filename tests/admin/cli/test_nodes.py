@@ -7,28 +7,9 @@ import trio
 
 from state.nodes import inbox, nodes
 from state.nodes.inbox import Drain, DrainCancelled, Message, Shed
-from state.nodes.nodes import NodeRecord, NodeStatus
 from state.store import Store
+from tests.admin.a_gateway import RECORD
 from tests.support.up_process import csms, one_line
-
-RECORD = NodeRecord(
-    kind="gateway",
-    host="pod-1",
-    pid=7,
-    started_ms=1_767_225_600_000,
-    version="1.2.3",
-    format=2,
-    status=NodeStatus(sessions=12, draining=True, lag_ms=3.5),
-)
-
-
-@pytest.fixture
-def config(tmp_path: Path, redis_url: str) -> Path:
-    pepper = tmp_path / "pepper"
-    pepper.write_text("0123456789" * 4)
-    path = tmp_path / "admin.toml"
-    path.write_text(f'[store]\nurl = "{redis_url}"\n[security]\npepper_file = "{pepper}"\n')
-    return path
 
 
 @pytest.mark.parametrize(

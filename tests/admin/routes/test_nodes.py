@@ -6,23 +6,14 @@ import pytest
 from state import keys
 from state.nodes import inbox, nodes
 from state.nodes.inbox import Drain, DrainCancelled, Message, Shed
-from state.nodes.nodes import NodeRecord, NodeStatus
 from state.store import Store
+from tests.admin.a_gateway import RECORD
 from tests.admin.api import TENANT, Api
 from tests.admin.problem import is_problem
 from tests.support import leases
 
 PATH = "/v1/nodes"
 GATEWAY = "a-gateway"
-RECORD = NodeRecord(
-    kind="gateway",
-    host="pod-1",
-    pid=7,
-    started_ms=1_767_225_600_000,
-    version="1.2.3",
-    format=2,
-    status=NodeStatus(sessions=12, draining=True, lag_ms=3.5),
-)
 ORDERS: list[tuple[str, str, dict[str, Any] | None, Message]] = [
     ("POST", "drain", None, Drain(None)),
     ("POST", "drain", {"window_s": 20}, Drain(20)),
