@@ -244,7 +244,7 @@ class Reader:
         try:
             record = reading.read_some(rest, begin=begin, most=most, most_bytes=most_bytes)
         except RecordUnreadable:
-            # A damaged file is told from a record that this release cannot read.
+            # A damaged file is not the same as a record that this release cannot read.
             for _ in rest:
                 pass
             self._check(found, digest.digest())

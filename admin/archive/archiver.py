@@ -43,7 +43,7 @@ class _Due(NamedTuple):
 async def run_turn(store: Store, directory: Path) -> Turn:
     """Archive all that is due. Raises ArchiveFailed, and errors of the store.
 
-    What was written before the error counts, and the next turn goes on from there.
+    Files that were written before the error count, and the next turn goes on from there.
     """
     total = Turn(0, 0, 0, 0)
     with _writer(directory) as opened:

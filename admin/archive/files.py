@@ -77,7 +77,7 @@ class FileWriter:
         self._end_member()
         self._file.flush()
         os.fsync(self._handle)
-        # What the system keeps in memory would say nothing about the disk.
+        # The copy in the system's memory would prove nothing about the disk.
         os.posix_fadvise(self._handle, 0, 0, os.POSIX_FADV_DONTNEED)
         self._file.close()
         written = Written(self._size, self._sha256.hexdigest(), self._places)

@@ -87,7 +87,7 @@ async def read_values(
         page = await meter_values.read_page(
             services.store, tenant, found.charge_point, found.id, after=cursor, limit=limit
         )
-        # If the transaction left the store meanwhile, the page is not whole.
+        # If the transaction left the store during the read, the page is not whole.
         _, record = await read_transaction(services, tenant, public_id)
         if record is None or reader is None:
             return page

@@ -25,7 +25,7 @@ blueprint = new_blueprint("transactions_end", "Transactions")
 
 
 class EndRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a transaction ended. What is left out or null is taken from the latest meter values.
+    """How a transaction ended. A field that is left out or null is taken from the latest meter values.
 
     csms looks at the latest 1,000 messages with meter values.
     """

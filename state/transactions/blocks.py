@@ -3,7 +3,7 @@
 Messages of one charge point mostly differ in a few numbers. So each text is split at its numbers. Texts with
 the same parts between the numbers share these parts (a template), and each number has its place in a column
 of the template. A column of integers is stored as differences if they are smaller. A text that shares its
-template with few others is stored as it is. Whatever the texts are, unpacking gives the same bytes.
+template with few others is stored as it is. Unpacking gives the same bytes for any texts.
 
 `encode` and `decode` are generators. They yield often, so that a caller can let other tasks run in between.
 """

@@ -214,7 +214,7 @@ async def read_page(
         _, number = closed.pop(0)
         messages = await packed_values.read_block(store, keys.packed(transaction_id), number)
         found.update((place_of(message), message) for message in messages)
-    # What comes at or after the border may be incomplete.
+    # Messages at or after the border may be incomplete.
     rest = min((one for one in (loose.rest, *(rough for rough, _ in closed[:1])) if one), default=None)
     places = _select(found, past, rest)
     wanted = places[: _count_fitting([len(found[place].text) for place in places], limit)]

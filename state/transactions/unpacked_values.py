@@ -109,7 +109,7 @@ async def _merge(
 
 
 async def _release(pairs: list[tuple[Rough, bytes]]) -> None:
-    """Empty a list, and let other tasks run meanwhile. Thousands of objects take milliseconds to be freed."""
+    """Empty a list in slices, so that other tasks run. Thousands of objects take milliseconds to be freed."""
     while pairs:
         del pairs[-_TURN:]
         await trio.lowlevel.checkpoint()
