@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -48,34 +48,60 @@ class Fleet:
         self.answers: list[Answer] = []
         self.journal = journal
         self._url = url
-        self._leave = trio.Event()
+        self._habits = habits
+        self._seed = seed
+        self._serve = serve
+        self._leaves: dict[str, trio.Event] = {}
         self._running = 0
-        self.charge_points = [
-            RetryingChargePoint(
-                id_,
-                partial(self._connect, id_),
-                journal,
-                habits,
-                random.Random(f"{seed}/{id_}"),
-                serve=partial(serve, id_),
-                on_answer=self.answers.append,
-            )
-            for id_ in ids
-        ]
+        self._nursery: trio.Nursery | None = None
+        self.charge_points = [self._make(id_) for id_ in ids]
+
+    def _make(self, id_: str) -> RetryingChargePoint:
+        self._leaves[id_] = trio.Event()
+        return RetryingChargePoint(
+            id_,
+            partial(self._connect, id_),
+            self.journal,
+            self._habits,
+            random.Random(f"{self._seed}/{id_}"),
+            serve=partial(self._serve, id_),
+            on_answer=self.answers.append,
+        )
+
+    def replace(self, one: RetryingChargePoint, id_: str) -> None:
+        """Let a charge point deliver what it has and leave for ever, and let a new one come at once."""
+        self._leaves[one.id].set()
+        new = self._make(id_)
+        self.charge_points.append(new)
+        self.start_soon(self._run, new)
+
+    def start_soon[*Args](self, run: Callable[[*Args], Awaitable[None]], *args: *Args) -> None:
+        """Start a task that ends with the fleet."""
+        assert self._nursery is not None
+        self._nursery.start_soon(run, *args)
 
     def _connect(self, id_: str) -> AbstractAsyncContextManager[Connection]:
         return connect(self._url(id_), limits=Limits(ping_interval_s=0))
 
     async def run(self, per_second: float) -> None:
-        async with trio.open_nursery() as nursery:
-            for one in self.charge_points:
-                nursery.start_soon(self._run, one)
+        async with trio.open_nursery() as self._nursery:
+            for one in tuple(self.charge_points):
+                self.start_soon(self._run, one)
                 await trio.sleep(1 / per_second)
 
     async def _run(self, one: RetryingChargePoint) -> None:
         self._running += 1
-        await one.run(self._leave)
+        await one.run(self._leaves[one.id])
         self._running -= 1
+
+    @property
+    def staying(self) -> list[RetryingChargePoint]:
+        """The charge points that are connected and not told to leave."""
+        return [
+            one
+            for one in self.charge_points
+            if one.connection is not None and not self._leaves[one.id].is_set()
+        ]
 
     @property
     def connected(self) -> int:
@@ -103,7 +129,8 @@ class Fleet:
 
     async def leave(self, within_s: float = 180.0) -> list[str]:
         """Let all charge points end. Return those that could not deliver what they had in time."""
-        self._leave.set()
+        for leave in self._leaves.values():
+            leave.set()
         with trio.move_on_after(within_s):
             await until(lambda: not self._running, within_s, every_s=0.1)
         return [one.id for one in self.charge_points if one.waiting]

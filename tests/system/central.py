@@ -146,15 +146,18 @@ class Central:
             assert token.status_code == 201, token.text
         return Tenant(name, token.json()["secret"], token.json()["id"], self.admin, self._api_key)
 
-    def start_gateway(self, *, store_url: str | None = None, **settings: Any) -> Process:
+    def start_gateway(
+        self, *, store_url: str | None = None, module: tuple[str, ...] = ("gateway",), **settings: Any
+    ) -> Process:
         """Start a gateway without waiting until it is ready.
 
-        `settings` are keywords such as `drain__window_s=1`.
+        `settings` are keywords such as `drain__window_s=1`. `module` is a module that runs the gateway, with
+        its arguments.
         """
         over = {f"CSMS__{name.upper()}": str(value) for name, value in settings.items()}
         log = self.directory / "gateways.log"
         return Process(
-            ("gateway",),
+            module,
             {**_common(store_url or self.valkey.url, "WS_PORT"), **_QUICK, **over},
             log,
         )

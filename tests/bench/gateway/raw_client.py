@@ -45,7 +45,7 @@ class RawChargePoint:
     def call(self, action: str, make: MakePayload) -> None:
         """Send the next call, and do not wait for its answer."""
         self._calls += 1
-        self.socket.sendall(_masked(b'[2,"%d","%b",%b]' % (self._calls, action.encode(), make(self._calls))))
+        self.socket.sendall(masked(b'[2,"%d","%b",%b]' % (self._calls, action.encode(), make(self._calls))))
 
     def ask(self, action: str, payload: bytes) -> bytes:
         """Send a call and wait for the frame of the answer. Raises ConnectionError for a CALLERROR."""
@@ -87,12 +87,12 @@ def pin_to(core: int) -> None:
     os.sched_setaffinity(0, {core % (os.cpu_count() or 1)})
 
 
-def _masked(payload: bytes) -> bytes:
-    """Make a text frame.
+def masked(payload: bytes, first: int = 0x81) -> bytes:
+    """Make a frame, by default a text frame. `first` is its first byte.
 
     The mask is four zeros, which costs the client nothing. For the server, each mask costs the same.
     """
     length = len(payload)
     if length < 126:
-        return b"\x81" + bytes((0x80 | length, 0, 0, 0, 0)) + payload
-    return b"\x81\xfe" + length.to_bytes(2) + bytes(4) + payload
+        return bytes((first, 0x80 | length, 0, 0, 0, 0)) + payload
+    return bytes((first, 0xFE)) + length.to_bytes(2) + bytes(4) + payload
