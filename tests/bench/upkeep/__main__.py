@@ -4,7 +4,7 @@ The command starts a private server with `appendfsync always`. Most sessions are
 processes do all periodic work of a gateway for them. Beside them, a real gateway serves charge points with
 real connections. A charge point sends a Heartbeat every 300 s and answers PINGs. A bystander, which is a
 client with a connection of its own, measures how long a GET takes while the gateways have no sessions
-(quiet), with connected charge points only, and then in turns while the driven gateways rest and work.
+(quiet), with connected charge points only, and then in turns while all gateways rest and work.
 """
 
 import argparse

@@ -1,9 +1,10 @@
 """Measures idle charge points: those with connections, then those without, then a bystander beside all."""
 
 import os
+import signal
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -152,10 +153,14 @@ class _Measurement:
                 spent = await self._spend(f"with {plan.driven} driven sessions")
                 findings.driven = _cost(plan.driven, without, spent)
                 for _ in range(plan.rounds):
-                    for line in ("rest", "work"):
-                        await self._ask_all(nodes, line)
+                    # No driven gateway judges others while it rests, so the paused one is not taken for dead.
+                    await self._ask_all(nodes, "rest")
+                    with _paused(gateway):
                         await trio.sleep(TURN_S)
-                        await self._watch(line, 1)
+                        await self._watch("rest", 1)
+                    await self._ask_all(nodes, "work")
+                    await trio.sleep(TURN_S)
+                    await self._watch("work", 1)
             counts = await self._ask_all(fleets, "count")
             findings.fleet = [sum(one) for one in zip(*counts, strict=True)]
         if gateway is not None:
@@ -195,6 +200,18 @@ class _Measurement:
         if helpers:
             self._say(f"{line}: {answers}")
         return answers
+
+
+@contextmanager
+def _paused(process: Process | None) -> Iterator[None]:
+    if process is None:
+        yield
+        return
+    process.child.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.child.send_signal(signal.SIGCONT)
 
 
 def load() -> str:
