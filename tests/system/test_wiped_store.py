@@ -139,7 +139,7 @@ async def test_no_charge_point_stays_online_that_left_while_leases_were_taken_ag
                 await until(lambda: len(connected) == len(all_))
                 # After a restart of the store, the gateway checks a hundred leases in a row, and takes fifty
                 # at a time again. So half of them wait when the charge points leave.
-                proxy.delay_s = 0.3
+                proxy.replies.delay_s = 0.3
                 doomed.valkey.kill()
                 shutil.rmtree(doomed.valkey.directory / "appendonlydir")
                 doomed.valkey.start()

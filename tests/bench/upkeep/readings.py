@@ -3,6 +3,7 @@
 import msgspec
 
 from state.store import Store
+from tests.support.server_info import ask_info
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -27,8 +28,7 @@ WITHIN_SCRIPTS = {"hget", "hmget", "hset", "sadd", "srem", "smismember", "persis
 
 
 async def read(store: Store) -> Reading:
-    text: bytes = await store.execute("INFO", "everything")
-    info = dict(line.split(":", 1) for line in text.decode().splitlines() if ":" in line)
+    info = await ask_info(store, "everything")
     commands = {
         name.removeprefix("cmdstat_"): dict(part.split("=") for part in value.split(","))
         for name, value in info.items()
