@@ -8,10 +8,16 @@ if redis.call('PEXPIRE', inbox, inbox_ms) == 0 then
   redis.call('XTRIM', inbox, 'MAXLEN', 0)
   redis.call('PEXPIRE', inbox, inbox_ms)
 else
-  -- A message may have opened the inbox again after the server's clock was set back.
+  -- A message may have opened the inbox again after the server's clock was set back. Its id is not after `after`, so
+  -- the node would never read it. If the clock was not set back, an older copy of the store was put in place, and the
+  -- node has read these messages.
+  local read_ms = tonumber(string.match(after, '%d+'))
   local newest = redis.call('XREVRANGE', inbox, '+', '-', 'COUNT', 1)[1]
-  if newest and tonumber(string.match(newest[1], '%d+')) < tonumber(string.match(after, '%d+')) then
+  if newest and tonumber(string.match(newest[1], '%d+')) < read_ms then
+    local unread = now_ms() < read_ms and redis.call('XRANGE', inbox, '-', '+') or {}
+    redis.call('XTRIM', inbox, 'MAXLEN', 0)
     redis.call('XSETID', inbox, after)
+    for _, entry in ipairs(unread) do redis.call('XADD', inbox, '*', unpack(entry[2])) end
   end
 end
 redis.call('SET', node, record, 'PX', node_ms)

@@ -131,10 +131,30 @@ async def test_an_inbox_that_a_wake_up_opened_again_is_read_although_the_clock_o
     await nodes.beat(store, "a", GATEWAY)
     await store.execute("UNLINK", keys.inbox("a"))
     assert await inbox.wake(store, "a", Evicted("a/1"))
+    assert await inbox.wake(store, "a", Evicted("a/2"))
     assert await inbox.read(store, "a", read, 1) == []
     await nodes.beat(store, "a", GATEWAY, read)
+    assert await inbox.send(store, "a", Evicted("a/3"))
+    found = await inbox.read(store, "a", read, 1)
+    assert [message for _, message in found] == [Evicted("a/1"), Evicted("a/2"), Evicted("a/3")]
+    await nodes.beat(store, "a", GATEWAY, found[-1][0])
+    assert len(await inbox.read(store, "a", "0", 1)) == 3
+
+
+async def test_messages_of_an_older_copy_of_the_store_are_not_read_again(store: Store) -> None:
+    """An order to drain, for example, must not be obeyed twice."""
+    await nodes.beat(store, "a", GATEWAY)
+    assert await inbox.send(store, "a", Evicted("a/1"))
+    older = await store.execute("DUMP", keys.inbox("a"))
+    await trio.sleep(0.005)
     assert await inbox.send(store, "a", Evicted("a/2"))
-    assert [message for _, message in await inbox.read(store, "a", read, 1)] == [Evicted("a/2")]
+    read = (await inbox.read(store, "a", "0", 1))[-1][0]
+    await store.execute("RESTORE", keys.inbox("a"), 9_000, older, "REPLACE")
+    await trio.sleep(0.005)
+    await nodes.beat(store, "a", GATEWAY, read)
+    assert await inbox.read(store, "a", read, 1) == []
+    assert await inbox.send(store, "a", Evicted("a/3"))
+    assert [message for _, message in await inbox.read(store, "a", read, 1)] == [Evicted("a/3")]
 
 
 async def test_a_heartbeat_of_a_node_creates_the_inbox_of_the_node_again_if_the_inbox_expired(
