@@ -108,6 +108,7 @@ async def _take_place(admission: Admission, upgrade: Upgrade) -> Place | None:
     if isinstance(place, Place) and place.wait_s:
         await trio.sleep(place.wait_s)
         if upgrade.has_hung_up():
+            rate.give_back()
             return None
         _check_available(admission)
         place = place if rate.start(place) else rate.refuse(trio.current_time())

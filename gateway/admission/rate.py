@@ -70,7 +70,11 @@ class Rate:
         if place in self._places:
             self._places.remove(place)
             if refused:
-                self._used_until -= self._spacing_s
+                self.give_back()
+
+    def give_back(self) -> None:
+        """Leave a turn to other requests, because nothing was served in it."""
+        self._used_until -= self._spacing_s
 
 
 class Place:

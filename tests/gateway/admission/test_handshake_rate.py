@@ -79,7 +79,7 @@ async def test_a_request_that_is_refused_for_its_address_takes_no_turn(store: St
         assert place.wait_s == 0.0
 
 
-async def test_a_charge_point_that_leaves_while_it_waits_costs_the_store_nothing(
+async def test_a_charge_point_that_leaves_while_it_waits_costs_the_store_nothing_and_gives_its_turn_back(
     store: Store, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rate = Rate(2, 1_000)
@@ -91,6 +91,8 @@ async def test_a_charge_point_that_leaves_while_it_waits_costs_the_store_nothing
             return await read(store_, pepper, tenant, token, charge_point)
 
         monkeypatch.setattr(charge_points, "get_with_token", note)
+        given_back = list[int]()
+        monkeypatch.setattr(rate, "give_back", lambda: given_back.append(1))
         for _ in range(3):
             assert isinstance(rate.admit(trio.current_time()), Place)
         for url in (f"{gateway.url}/gone", f"{gateway.url}/stays"):
@@ -101,7 +103,7 @@ async def test_a_charge_point_that_leaves_while_it_waits_costs_the_store_nothing
             else:
                 with closing(sock):
                     assert (await trio.to_thread.run_sync(read_answer, sock)).status == 101
-        assert asked == ["stays"]
+        assert (asked, given_back) == (["stays"], [1])
 
 
 async def test_an_open_session_takes_no_place_of_a_handshake(store: Store, redis_url: str) -> None:

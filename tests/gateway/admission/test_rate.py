@@ -77,6 +77,27 @@ def test_requests_that_are_refused_for_another_reason_leave_the_rate_to_others()
     assert admit(rate, 0.0).wait_s > 0.0
 
 
+def test_requests_that_leave_before_their_turn_do_not_keep_patient_ones_out() -> None:
+    """20 requests a second leave after half a second, and 5 wait. The rate is 10 a second."""
+    rate, turns, served, refused = Rate(10, 1_000), list[tuple[float, bool]](), 0, 0
+    for tick in range(1_200):
+        now = tick / 20
+        for due in [due for due in turns if due[0] <= now]:
+            turns.remove(due)
+            if due[1]:
+                served += 1
+            else:
+                rate.give_back()
+        for patient in (False, True) if tick % 4 == 0 else (False,):
+            place = rate.admit(now)
+            if isinstance(place, Place):
+                turns.append((now + place.wait_s, patient or place.wait_s < 0.5))
+            else:
+                refused += patient
+    assert served >= 0.9 * 300
+    assert refused <= 0.1 * 300
+
+
 @pytest.mark.parametrize("at_once", [1, 3])
 @given(
     per_second=st.integers(0, 20),
