@@ -50,12 +50,12 @@ async def test_a_later_transaction_on_the_connector_stays_noted_as_running(store
     assert await runs(store, lease) == [later.id]
 
 
-@pytest.mark.parametrize(("epoch", "error"), [(3, LeaseLost), (5, Superseded)])
+@pytest.mark.parametrize(("epoch", "holder", "error"), [(3, "node/1", LeaseLost), (5, "node/2", Superseded)])
 async def test_a_session_without_the_lease_notes_nothing(
-    store: Store, epoch: int, error: type[Exception]
+    store: Store, epoch: int, holder: str, error: type[Exception]
 ) -> None:
     lease, _ = await start_while_lost(store)
-    await store.execute("HSET", lease.keys.lease, "epoch", epoch)
+    await store.execute("HSET", lease.keys.lease, "epoch", epoch, "holder", holder)
     with pytest.raises(error):
         await running.set_pointers(store, lease)
     assert await runs(store, lease) == []
