@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from state.transactions.listing import Transaction, public_id
-from state.transactions.stored_values import StoredValues
+from state.transactions.stored_values import StoredValues, place_of_values
 
 FORMAT = 1
 _NULL = msgspec.Raw(b"null")
@@ -38,6 +38,8 @@ class _Values(msgspec.Struct, frozen=True, kw_only=True):
     of_stop: bool
     values: msgspec.Raw
     as_sent: msgspec.Raw = _NULL
+    digest: str | msgspec.UnsetType = msgspec.UNSET
+    """The digest of the message in the store, if the line ends of the message are not in the record."""
 
 
 class _Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +132,7 @@ def _read_values(found: Sequence[_Values], transaction_id: str) -> tuple[StoredV
             payload=bytes(message.values),
             of_stop=message.of_stop,
             as_sent=None if message.as_sent == _NULL else bytes(message.as_sent),
+            digest=None if message.digest is msgspec.UNSET else bytes.fromhex(message.digest),
         )
         for message in found
     )
@@ -142,7 +145,12 @@ def _values_of(message: StoredValues) -> _Values:
         of_stop=message.of_stop,
         values=msgspec.Raw(message.payload),
         as_sent=_NULL if message.as_sent is None else msgspec.Raw(message.as_sent),
+        digest=place_of_values(message).digest.hex() if _has_line_ends(message) else msgspec.UNSET,
     )
+
+
+def _has_line_ends(message: StoredValues) -> bool:
+    return any(end in text for end in (b"\n", b"\r") for text in (message.payload, message.as_sent or b""))
 
 
 def _read_transaction(members: dict[str, msgspec.Raw]) -> Transaction:

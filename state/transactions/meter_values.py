@@ -26,9 +26,9 @@ from state.transactions.stored_values import (
     StoredValues,
     digest,
     place_of,
+    place_of_values,
     read_text,
     text_of,
-    text_of_stop,
 )
 from state.transactions.unpacked_values import Rough
 
@@ -234,7 +234,7 @@ def cut_page(values: Sequence[StoredValues], *, after: str | None, limit: int) -
     have what `needed_for` says. Raises BadCursor.
     """
     past = None if after is None else _read_cursor(after)
-    placed = sorted(((_place_of_values(message), message) for message in values), key=lambda pair: pair[0])
+    placed = sorted(((place_of_values(message), message) for message in values), key=lambda pair: pair[0])
     rest = [(place, message) for place, message in placed if past is None or place > past]
     wanted = rest[: _count_fitting([len(message.payload) for _, message in rest], limit)]
     more = len(wanted) < len(rest)
@@ -248,15 +248,6 @@ def needed_for(after: str | None) -> tuple[Rough | None, int]:
     BadCursor.
     """
     return None if after is None else Rough(*_read_cursor(after)[:2]), _PAGE_BYTES
-
-
-def _place_of_values(message: StoredValues) -> Place:
-    text = (
-        text_of_stop(message.payload)
-        if message.of_stop
-        else text_of(message.connector_id, message.as_sent, message.payload)
-    )
-    return Place(message.of_stop, message.received_ms, digest(text))
 
 
 def _select(found: Mapping[Place, Message], past: Place | None, border: Rough | None) -> list[Place]:

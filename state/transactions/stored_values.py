@@ -21,7 +21,8 @@ class StoredValues(msgspec.Struct, frozen=True, kw_only=True):
     """The meter values of one message. `payload` is the meterValue array, in JSON as received.
 
     `of_stop` means that the values are the transactionData of a stop. `connector_id` is None for a stop, or
-    if it was unreadable. `as_sent` is a JSON object of the fields that were repaired or unreadable.
+    if it was unreadable. `as_sent` is a JSON object of the fields that were repaired or unreadable. `digest`
+    is set if the message comes from an archive that does not have its line ends.
     """
 
     connector_id: int | None
@@ -30,6 +31,7 @@ class StoredValues(msgspec.Struct, frozen=True, kw_only=True):
     payload: bytes
     of_stop: bool = False
     as_sent: bytes | None = None
+    digest: bytes | None = None
 
 
 class Place(NamedTuple):
@@ -63,6 +65,14 @@ def text_of(connector_id: int | None, as_sent: bytes | None, payload: bytes) -> 
 
 def place_of(message: Message) -> Place:
     return Place(is_of_stop(message.text), message.received_ms, digest(message.text))
+
+
+def place_of_values(message: StoredValues) -> Place:
+    if message.of_stop:
+        text = text_of_stop(message.payload)
+    else:
+        text = text_of(message.connector_id, message.as_sent, message.payload)
+    return Place(message.of_stop, message.received_ms, message.digest or digest(text))
 
 
 def digest(text: bytes) -> bytes:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from admin.archive.records import Record, RecordUnreadable, decode
 from state.transactions.listing import Transaction
-from state.transactions.stored_values import StoredValues
+from state.transactions.stored_values import StoredValues, place_of_values
 from tests.support.archives import a_line, a_transaction, a_value
 
 NUMBERS = st.integers(0, 2**53)
@@ -64,6 +64,17 @@ def test_values_that_were_sent_on_several_lines_are_on_one_line_and_mean_the_sam
     assert b"\r" not in line
     [message] = decode(line).values
     assert msgspec.json.decode(message.payload) == msgspec.json.decode(sent)
+
+
+def test_a_message_keeps_its_place_in_the_pages_although_its_line_ends_are_gone() -> None:
+    sent = [
+        a_value(b'[{\n"timestamp": "a"}]'),
+        a_value(b"[\r]", of_stop=True, connector_id=None),
+        a_value(b"[1]", as_sent=b'{"a":\n1}'),
+        a_value(b"[1]"),
+    ]
+    found = decode(a_line("demo", a_transaction(), 1, [sent])).values
+    assert [place_of_values(one) for one in found] == [place_of_values(one) for one in sent]
 
 
 @pytest.mark.parametrize("line", [b"", b"{", b"[]", b'{"format":1}', b'{"format":1,"tenant":"x"'])
