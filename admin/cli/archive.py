@@ -26,6 +26,7 @@ no store. docs/archive.md describes the files.
 )
 
 _STORE_WAIT_S = 10.0
+_LEAVE_S = 2.0
 
 type Config = Annotated[
     Path | None, Parameter(help="TOML file of csms admin. CSMS__SECTION__KEY variables override the file.")
@@ -56,10 +57,13 @@ def write(*, config: Config = None) -> None:
             raise CommandRefused("archive.directory is not set; set it in the configuration of csms admin")
         async with open_store(loaded.store, wait_s=_STORE_WAIT_S) as store:
             archiving = Archiving(store, nodes.new_incarnation(), loaded.archive, loaded.retention)
-            refusal = await archiving.work_once()
+            try:
+                refusal = await archiving.work_once()
+            finally:  # Otherwise the next attempt would be refused for a minute.
+                with trio.move_on_after(_LEAVE_S, shield=True):
+                    await archiving.leave_duty()
             if refusal is not None:
                 raise CommandRefused(refusal)
-            await archiving.leave_duty()
             sys.stderr.write(
                 f"Wrote {archiving.archived} transactions to {loaded.archive.directory}; {archiving.dropped}"
                 " transactions left the store.\n"
@@ -89,6 +93,8 @@ def list_(directory: Directory, *, tenant: str | None = None, json: Json = False
     from admin.archive.failures import ArchiveFailed  # noqa: PLC0415
 
     with report_failures("csms archive list"):
+        if not directory.is_dir():
+            raise CommandRefused(f"{directory} is not a directory; give the directory of the archive")
         try:
             entries = [one for one, _ in manifest.read(directory) if tenant in {None, one.tenant}]
         except ArchiveFailed as error:

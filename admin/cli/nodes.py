@@ -1,6 +1,7 @@
 """`csms nodes` lists the processes of the system, and drains gateways, directly in the store."""
 
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 import msgspec
 import trio
@@ -53,7 +54,7 @@ def list_(*, json: Annotated[bool, Parameter(negative=())] = False, config: Conf
         for one in await nodes.list_nodes(store):
             heard = one.counter != before.get(one.incarnation)
             if json:
-                print(msgspec.json.encode({"heard": heard, "node": one}).decode())  # noqa: T201  the purpose
+                print(msgspec.json.encode(_members(one, heard=heard)).decode())  # noqa: T201  the purpose
             else:
                 table.add_row(*_row(one, heard=heard))
         if not json:
@@ -119,6 +120,18 @@ def _order(config: Config, command: str, node: str, order: ToGateway) -> None:
             raise CommandRefused(_REFUSALS[outcome].format(node))
 
     with_store(config, f"nodes {command}", work)
+
+
+def _members(one: nodes.NodeState, *, heard: bool) -> dict[str, Any]:
+    """Return what is known of a node, under the names that the admin API uses for it."""
+    record = one.node
+    if record is None:
+        return {"id": one.incarnation, "heard": heard}
+    members = msgspec.structs.asdict(record)
+    del members["status"], members["started_ms"]
+    since = datetime.fromtimestamp(record.started_ms / 1000, UTC)
+    status = {} if record.status is None else msgspec.structs.asdict(record.status)
+    return {"id": one.incarnation, **members, "since": since, "heard": heard, **status}
 
 
 def _row(one: nodes.NodeState, *, heard: bool) -> list[str]:

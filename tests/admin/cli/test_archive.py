@@ -88,6 +88,9 @@ def test_a_directory_that_cannot_be_written_is_one_line(
     with pytest.raises(SystemExit, match="1"):
         archive.write()
     assert refusal(capsys).startswith(f"csms archive write: the archive {settings} cannot be written: ")
+    settings.unlink()
+    archive.write()  # The failed attempt has given the duty back.
+    assert "Wrote 1 transactions" in capsys.readouterr().err
 
 
 def test_the_list_shows_the_files_of_all_tenants_or_of_one(
@@ -171,3 +174,6 @@ def test_a_directory_without_an_archive_is_one_line_for_the_command_that_verifie
     assert "has no archive" in refusal(capsys)
     archive.list_(tmp_path, json=True)
     assert capsys.readouterr().out == ""
+    with pytest.raises(SystemExit, match="1"):
+        archive.list_(tmp_path / "missing")
+    assert "is not a directory" in refusal(capsys)

@@ -49,5 +49,6 @@ async def test_the_command_line_lists_the_nodes_with_what_they_report(store: Sto
         nursery.start_soon(list_nodes, "table")
     found = json.loads(printed["json"])
     assert found["heard"] is False
-    assert (found["node"]["incarnation"], found["node"]["node"]["status"]["sessions"]) == ("n", 12)
+    assert (found["id"], found["kind"], found["host"], found["sessions"]) == ("n", "gateway", "pod-1", 12)
+    assert found["since"].endswith("Z")
     assert all(word in printed["table"] for word in ("pod-1", "gateway", "12"))
