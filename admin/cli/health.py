@@ -38,9 +38,9 @@ def health(
     """Say whether a gateway or admin process on this machine is ready, as exit code 0 or 1.
 
     The command asks `/readyz` on the port for probes, and prints one line. The command is meant for the
-    health check of a container. A process that is starting or stopping is not ready. A process that starts
-    waits for its store. A process whose store goes away later stays ready, because a restart would not help.
-    The line then says what is wrong with the store.
+    health check of a container. A process that is starting, drained or stopping is not ready. A process that
+    starts waits for its store. A process whose store goes away later stays ready, because a restart would
+    not help. The line then says what is wrong with the store.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def health(
         The address to ask instead, such as `http://[::1]:9181`, if `listen.health_host` is not `127.0.0.1` or
         `0.0.0.0`.
     live
-        Ask `/livez`: a process that is starting or stopping is healthy too.
+        Ask `/livez`: a process that is starting, drained or stopping is healthy too.
     timeout
         The number of seconds that the whole answer may take.
     """
@@ -112,7 +112,7 @@ def _ask(host: str, port: int, path: str, timeout: float) -> str:
         signal.setitimer(signal.ITIMER_REAL, 0)
         connection.close()
     if response.status == http.client.SERVICE_UNAVAILABLE:
-        reason = " ".join(body.split()).partition("not ready: ")[2] or "it is starting or stopping"
+        reason = " ".join(body.split()).partition("not ready: ")[2] or "it is starting, drained or stopping"
         raise _Unhealthy(f"the process at {place} is not ready: {reason}")
     if response.status != http.client.OK:
         raise _Unhealthy(f"{place} answered {path} with {response.status}; it is not a port for probes")

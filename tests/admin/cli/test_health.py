@@ -65,7 +65,7 @@ async def test_csms_health_exits_with_0_and_says_what_is_wrong_with_the_store_of
 async def test_csms_health_exits_with_1_and_says_so_if_the_process_is_not_ready() -> None:
     done = await ask("--port", "{}", ready=False)
     assert done.returncode == 1
-    assert one_line(done).endswith("is not ready: it is starting or stopping")
+    assert one_line(done).endswith("is not ready: it is starting, drained or stopping")
     done = await ask("--port", "{}", ready=False, trouble="the store is away")
     assert one_line(done).endswith("is not ready: the store is away")
 
