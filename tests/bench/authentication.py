@@ -6,7 +6,6 @@ adds to a reconnect. A gateway of its own runs beside a private Valkey.
 """
 
 import argparse
-import os
 import secrets
 import socket
 import tempfile
@@ -21,10 +20,10 @@ from typing import NamedTuple
 
 import httpx
 
+from tests.support.processes import cpu_s
 from tests.support.raw_upgrade import basic, request
 from tests.system.central import Central, Process, central_system
 
-_TICKS = os.sysconf("SC_CLK_TCK")
 _LIMIT = 1.10
 _CHARGE_POINTS = 100
 _UNLIMITED = 1_000_000
@@ -167,12 +166,12 @@ def _per_core(costs: dict[str, float]) -> str:
 
 
 def _reconnect(gateway: Process, messages: list[bytes]) -> Round:
-    cpu, began = _cpu_s(gateway.pid), perf_counter()
+    cpu, began = cpu_s(gateway.pid), perf_counter()
     for sock in _dialled(gateway, messages):
         answer = sock.recv(4_096)
         if not answer.startswith(b"HTTP/1.1 101 "):
             raise SystemExit(f"unexpected answer: {answer[:200]!r}")
-    return Round(len(messages), perf_counter() - began, _cpu_s(gateway.pid) - cpu)
+    return Round(len(messages), perf_counter() - began, cpu_s(gateway.pid) - cpu)
 
 
 def _dialled(gateway: Process, messages: list[bytes]) -> Iterator[socket.socket]:
@@ -180,11 +179,6 @@ def _dialled(gateway: Process, messages: list[bytes]) -> Iterator[socket.socket]
         with socket.create_connection(("127.0.0.1", gateway.ports["ws"])) as sock:
             sock.sendall(message)
             yield sock
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 if __name__ == "__main__":

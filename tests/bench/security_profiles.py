@@ -6,7 +6,6 @@ ECDSA certificate, and the charge points have ECDSA keys.
 """
 
 import argparse
-import os
 import secrets
 import socket
 import ssl
@@ -22,10 +21,10 @@ import httpx
 
 from admin.cli.development_ca import ensure_development_ca
 from tests.support.certificates import certificate, write
+from tests.support.processes import cpu_s
 from tests.support.raw_upgrade import basic, request
 from tests.system.central import Central, Process, central_system
 
-_TICKS = os.sysconf("SC_CLK_TCK")
 _CHARGE_POINTS = 50
 _SETTLE_S = 3.0
 _UNLIMITED = 1_000_000
@@ -114,11 +113,11 @@ def _measure_handshakes(site: Site, rounds: int) -> None:
     """Measure one profile after the other, upwards, because a charge point cannot go back."""
     costs: dict[int, float] = {}
     for profile in (0, 1, 2, 3):
-        began = _cpu_s(site.gateway.pid)
+        began = cpu_s(site.gateway.pid)
         for _ in range(rounds):
             for number in range(_CHARGE_POINTS):
                 site.dial(profile, f"CP-{number}").close()
-        costs[profile] = (_cpu_s(site.gateway.pid) - began) / (rounds * _CHARGE_POINTS)
+        costs[profile] = (cpu_s(site.gateway.pid) - began) / (rounds * _CHARGE_POINTS)
     _write_head("Profile", "CPU of the gateway for a handshake, us", "handshakes a second and core", "ratio")
     for profile, cost in costs.items():
         stdout.write(
@@ -142,11 +141,6 @@ def _measure_memory(site: Site, connections: int) -> None:
 
 def _write_head(*names: str) -> None:
     stdout.write(f"\n| {' | '.join(names)} |\n|{'---|' * len(names)}\n")
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def _pss_kib(pid: int) -> int:

@@ -12,7 +12,8 @@ from state.store import StoreConfig, open_store
 from tests.chaos.bench import Bench, leg
 from tests.chaos.fleet import Fleet, fleet, judge
 from tests.chaos.watched_gateway import read_heap
-from tests.chaos.workers import open_files, rss_kib, workers
+from tests.chaos.workers import open_files, workers
+from tests.support.processes import resident_kib
 from tests.support.waiting import until
 
 CHURN_A_MINUTE = 0.05
@@ -101,7 +102,7 @@ class Churn:
 
 def take_sample(bench: Bench, pid: int, at: float) -> Sample:
     heap = read_heap(bench.directory, pid)
-    return Sample(at, rss_kib(pid), heap.used_kib, heap.free_kib, heap.blocks, open_files(pid))
+    return Sample(at, resident_kib(pid), heap.used_kib, heap.free_kib, heap.blocks, open_files(pid))
 
 
 def describe(one: Sample) -> str:

@@ -108,7 +108,7 @@ async def store_refusals(bench: Bench) -> None:
 
 
 async def endure(bench: Bench, fault: Fault, running: Fleet, pool: Workers) -> None:
-    server, before = bench.central.valkey, pool.rss_kib()
+    server, before = bench.central.valkey, pool.resident_kib()
     seconds = bench.scaled_s(fault.seconds, least=13)
     connections = running.connections
     began = trio.current_time()
@@ -118,7 +118,7 @@ async def endure(bench: Bench, fault: Fault, running: Fleet, pool: Workers) -> N
     finally:
         ended = trio.current_time()
         fault.end(server)
-    grown = pool.rss_kib() / before - 1
+    grown = pool.resident_kib() / before - 1
     await running.wait_acknowledged(1, 60)
     within = trio.current_time() - ended
     await running.wait_acknowledged(len(running.charge_points) // 4, 60)

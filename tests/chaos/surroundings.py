@@ -3,15 +3,14 @@
 import resource
 import socket
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import httpx
 import trio
 
 from tests.chaos.bench import Bench, leg
 from tests.chaos.sessions import Sessions, sessions
-from tests.chaos.workers import rss_kib
 from tests.support.charge_point_peer import charge_point, now
+from tests.support.processes import cpu_s, resident_kib
 from tests.system.central import Process
 
 READERS = 20
@@ -116,11 +115,6 @@ async def asks_livez(gateway: Process) -> bool:
         return False
 
 
-def cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
-
-
 @leg(
     "memory-ceiling",
     criterion="Gateway memory ramped to 85 % of its limit: new handshakes 503, sessions stay, no kill.",
@@ -130,7 +124,7 @@ async def memory_ceiling(bench: Bench) -> None:
     """Connect charge points until the gateway has used 85 % of its memory."""
     tenant = bench.central.tenant()
     async with bench.central.gateway() as plain:
-        empty_kib = rss_kib(plain.pid)
+        empty_kib = resident_kib(plain.pid)
     limit_kib = round((empty_kib + bench.scaled(30_000, least=6_000)) / 0.85)
     async with (
         bench.central.gateway(limits__memory_bytes=limit_kib * 1024) as gateway,
@@ -142,7 +136,7 @@ async def memory_ceiling(bench: Bench) -> None:
             if live.refused:
                 break
         await wait_settled(live)
-        open_then, used_kib = len(live.open), rss_kib(gateway.pid)
+        open_then, used_kib = len(live.open), resident_kib(gateway.pid)
         bench.figure("sessions, refused", f"{open_then}, {dict(live.refused)}")
         bench.figure("memory at the first refusal, of the limit", f"{100 * used_kib / limit_kib:.0f} %")
         await live.connect(["late"])

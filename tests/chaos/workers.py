@@ -11,6 +11,7 @@ import trio
 
 from tests.chaos.bench import Bench
 from tests.support.fault_proxy import FaultProxy, fault_proxy
+from tests.support.processes import resident_kib
 from tests.system.central import Central, Process, Tenant
 
 ATTEMPTS = 5
@@ -57,9 +58,9 @@ class Workers:
     def url(self, tenant: Tenant, charge_point: str) -> str:
         return f"ws://127.0.0.1:{self.port}/OCPP16/{tenant.id}/{tenant.token}/{charge_point}"
 
-    def rss_kib(self) -> int:
+    def resident_kib(self) -> int:
         """Return the resident memory of all gateways."""
-        return sum(rss_kib(place.running.pid) for place in self.places)
+        return sum(resident_kib(place.running.pid) for place in self.places)
 
 
 @asynccontextmanager
@@ -92,13 +93,6 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
-
-
-def rss_kib(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1])
-    return 0
 
 
 def open_files(pid: int) -> int:

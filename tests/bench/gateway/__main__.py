@@ -14,8 +14,9 @@ from functools import partial
 
 from gateway.config import LimitsConfig
 from tests.bench.gateway import yardstick
-from tests.bench.gateway.processes import System, cpu_s, csms_up, resident_kib
+from tests.bench.gateway.processes import System, csms_up
 from tests.bench.gateway.raw_client import RawChargePoint, pin_to, saturate
+from tests.support.processes import cpu_s, resident_kib
 
 BOOT = b'{"chargePointVendor":"csms","chargePointModel":"bench"}'
 START = b'{"connectorId":1,"idTag":"DEMO","meterStart":0,"timestamp":"2026-01-01T00:00:00Z"}'

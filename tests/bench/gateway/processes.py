@@ -3,7 +3,6 @@ have used so far.
 """
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-_TICKS = os.sysconf("SC_CLK_TCK")
 _STOP_S = 20.0
 
 
@@ -61,16 +59,6 @@ def csms_up() -> Iterator[System]:
             up.send_signal(signal.SIGTERM)
             up.wait(_STOP_S)
             up.stdout.close()
-
-
-def cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-def resident_kib(pid: int) -> int:
-    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
 def _child(parent: int, word: str) -> int:

@@ -14,7 +14,7 @@ import time
 
 import trio
 
-from tests.bench.gateway.processes import cpu_s
+from tests.support.processes import cpu_s
 
 MESSAGE = bytes(60)
 
