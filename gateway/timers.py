@@ -20,7 +20,10 @@ log = structlog.get_logger()
 JITTER = 0.1
 """A turn comes sooner or later by up to this part of its period."""
 TURN_S = 1.0
-"""Time between two turns of `visit`, if the period is not much longer than PARTITIONS turns."""
+"""Time between two turns of `visit`, if the period is not much longer than PARTITIONS turns.
+
+A turn that writes may come more seldom, so that it writes more at once.
+"""
 
 
 async def every[*Args](
@@ -36,12 +39,17 @@ async def every[*Args](
         await trio.sleep(_vary(seconds))
 
 
-async def visit(period_s: float, name: str, turn: Callable[[Sequence[int]], Awaitable[None]]) -> None:
+async def visit(
+    period_s: float,
+    name: str,
+    turn: Callable[[Sequence[int]], Awaitable[None]],
+    turn_s: float = TURN_S,
+) -> None:
     """Run `turn` with all partitions once in each period, a few partitions at a time.
 
     The partitions of a turn that failed are visited again in the next turn.
     """
-    size = math.ceil(PARTITIONS * TURN_S / period_s)
+    size = math.ceil(PARTITIONS * turn_s / period_s)
     first = random.randrange(PARTITIONS)  # noqa: S311  As above.
     order = [(first + number) % PARTITIONS for number in range(PARTITIONS)]
     missed: Iterable[int] = ()

@@ -24,6 +24,11 @@ log = structlog.get_logger()
 AUDIT_S = 10.0
 PENDING_S = 5.0
 SEEN_S = 300.0
+SEEN_TURN_S = 10.0
+"""Time between two turns of `store_seen`.
+
+Each turn is a write, and with `appendfsync always` all clients of the server wait for it.
+"""
 HOLDS_S = 1200.0
 """Time between two prolongations of a hold, which lasts 3 hours."""
 AUDITED_AT_ONCE = 100
@@ -134,16 +139,17 @@ class Upkeep:
 
     async def store_seen(self, partitions: Sequence[int]) -> None:
         """Store when the charge points were last heard that were heard since the last turn."""
-        node = self._node
+        times: dict[Link, float] = {}
+        seen: dict[int, dict[str, int]] = {}
         for partition in partitions:
-            links = [session.link for session in self._hub.of_partition(partition)]
-            heard = {link: seen_s for link in links if (seen_s := link.unstored_seen_s()) is not None}
-            times = {link: link.heard_at for link in heard}
-            if heard:
-                seen = {link.lease.keys.member: seen_s for link, seen_s in heard.items()}
-                await held.store_seen(node.store, partition, node.incarnation, seen)
-            for link, heard_at in times.items():
-                link.heard_stored = heard_at
+            for link in [session.link for session in self._hub.of_partition(partition)]:
+                if (seen_s := link.unstored_seen_s()) is not None:
+                    times[link] = link.heard_at
+                    seen.setdefault(partition, {})[link.lease.keys.member] = seen_s
+        if seen:
+            await held.store_seen(self._node.store, self._node.incarnation, seen)
+        for link, heard_at in times.items():
+            link.heard_stored = heard_at
 
     async def prolong_holds(self, partitions: Sequence[int]) -> None:
         """Prolong the time for which open transactions occupy a slot of their id tag.

@@ -49,9 +49,17 @@ async def reap(store: Store, incarnation: str, members: Sequence[str]) -> int:
     return reaped
 
 
-async def store_seen(store: Store, partition: int, incarnation: str, seen_s: Mapping[str, int]) -> None:
-    """Store when charge points were last seen (Unix seconds), if the node still holds their leases."""
-    for some in batched(seen_s.items(), AT_ONCE, strict=False):
-        pairs = [part for pair in some for part in pair]
-        key_of = key_names.held(partition, incarnation), key_names.seen(partition)
-        await store.step("nodes/seen", key_of, pairs)
+async def store_seen(store: Store, incarnation: str, seen_s: Mapping[int, Mapping[str, int]]) -> None:
+    """Store when charge points were last seen (Unix seconds), if the node still holds their leases.
+
+    `seen_s` is by partition. All partitions go in one round trip, for which the server writes its file once.
+    """
+    calls = [
+        (
+            (key_names.held(partition, incarnation), key_names.seen(partition)),
+            [part for pair in some for part in pair],
+        )
+        for partition, members in seen_s.items()
+        for some in batched(members.items(), AT_ONCE, strict=False)
+    ]
+    await store.steps("nodes/seen", calls)

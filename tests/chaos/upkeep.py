@@ -14,7 +14,7 @@ FEWEST = 10_000
     criterion="Cost of upkeep: 100,000 idle sessions on seven gateways, driven without sockets, and 15,000 "
     "real ones beside: an idle charge point costs the server at most 0.10 us a second and 20 bytes of file a "
     "minute, and a bystander's GET p99 is at most twice its quiet value while audits run.",
-    minutes=11,
+    minutes=12,
     central=False,
 )
 async def upkeep(bench: Bench) -> None:

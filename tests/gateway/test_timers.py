@@ -57,6 +57,19 @@ async def test_every_partition_is_visited_once_in_each_period_a_few_at_a_time(
         assert len(visits) <= PARTITIONS * 0.65 or period_s == 1
 
 
+async def test_turns_that_come_more_seldom_visit_more_partitions_each(autojump_clock: MockClock) -> None:
+    turns: list[tuple[float, int]] = []
+
+    async def note(partitions: Sequence[int]) -> None:
+        turns.append((autojump_clock.current_time(), len(partitions)))
+        await trio.lowlevel.checkpoint()
+
+    with trio.move_on_after(300 * 1.2):
+        await visit(300, "visit", note, 10)
+    assert {count for _, count in turns[:28]} == {9}  # 256 partitions in 300 s
+    assert all(after - before >= 10 * (1 - JITTER) for (before, _), (after, _) in pairwise(turns[:28]))
+
+
 async def test_a_partition_whose_visit_failed_is_visited_again_in_the_next_turn(
     autojump_clock: MockClock,
 ) -> None:

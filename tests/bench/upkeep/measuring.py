@@ -92,9 +92,10 @@ async def _gateway(server: ValkeyServer, plan: Plan) -> AsyncIterator[Process]:
         "LISTEN__HOST": "127.0.0.1",
         "LISTEN__WS_PORT": "0",
         "LISTEN__HEALTH_PORT": "0",
-        "LIMITS__HANDSHAKES_PER_SECOND": "0",
         "DRAIN__WINDOW_S": "1",
     }
+    if plan.release is None:  # The release before does not know this setting.
+        settings["LIMITS__HANDSHAKES_PER_SECOND"] = "0"
     environ = {f"CSMS__{name}": value for name, value in settings.items()}
     process = Process(("gateway",), environ, server.directory / "gateway.log", release=plan.release)
     try:

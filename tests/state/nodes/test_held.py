@@ -36,9 +36,9 @@ async def test_the_time_at_which_a_charge_point_was_last_seen_is_stored_only_by_
 ) -> None:
     await claimed(store, "a/1")
     assert KEYS.seen == keys.seen(KEYS.partition)
-    await held.store_seen(store, KEYS.partition, "b", {KEYS.member: 7})
+    await held.store_seen(store, "b", {KEYS.partition: {KEYS.member: 7}})
     assert await store.execute("EXISTS", KEYS.seen) == 0
     many = {KEYS.member: 8} | {f"acme/none-{number}": 9 for number in range(2 * held.AT_ONCE)}
-    await held.store_seen(store, KEYS.partition, "a", many)
+    await held.store_seen(store, "a", {KEYS.partition: many})
     assert await store.execute("HGETALL", KEYS.seen) == {KEYS.member.encode(): b"8"}
-    await held.store_seen(store, KEYS.partition, "a", {})
+    await held.store_seen(store, "a", {KEYS.partition: {}})
