@@ -202,7 +202,11 @@ async def read_page(
     # The directory is read after the messages that are not packed. A message that is packed in between is
     # then read twice, and not left out.
     directory = await packed_values.read_directory(store, keys.packed(transaction_id))
-    found = {place_of(message): message for _, message in loose.messages}
+    found: dict[Place, Message] = {}
+    for _, message in loose.messages:
+        found[place_of(message)] = message
+        if len(found) % _AT_ONCE == 0:
+            await trio.lowlevel.checkpoint()
     closed = sorted(
         (Rough(block.of_stop, block.first_ms), number)
         for number, block in enumerate(directory.blocks)
