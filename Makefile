@@ -33,7 +33,7 @@ format: setup ## Format and mend what ruff can mend.
 docs: setup ## Write the pages of docs/ that are made from the code.
 	@$(PYTHON) -m docs.generate
 
-bench: setup ## Measure what messages and connections cost; a quarter of an hour on an idle machine.
+bench: setup ## Measure what messages and connections cost; half an hour on an idle machine.
 	@$(PYTHON) -m tests.bench.gateway
 	@$(PYTHON) -m tests.bench.websocket
 	@$(PYTHON) -m tests.bench.ocpp16
