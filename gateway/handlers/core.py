@@ -16,7 +16,7 @@ from gateway.service.masking import mask_credentials
 from state import charge_points, transactions
 from state.charge_points import configuration, connectors, security
 from state.features import charging_profiles, reservations
-from state.tenants.id_tags import IdTag
+from state.tenants.id_tags import IdTag, fold
 from state.transactions import meter_values as values
 from state.transactions import remote_starts
 from state.transactions.running import Open, read_start_times
@@ -64,7 +64,7 @@ async def status_notification(
     )
     recorded = await connectors.record_status(charge_point.store, charge_point.lease, connector)
     if recorded.running is not None:
-        charge_point.see_through(_free_connector, request, recorded.running, charge_point)
+        await _free_connector(request, recorded.running, charge_point)
     peculiarities.check_status(request, charge_point)
     return core.StatusNotificationResult()
 
@@ -130,7 +130,8 @@ async def start_transaction(
             found.reservations, start.connector_id, start.id_tag, parent, store.server_time_ms()
         )
         answer, limit = msgspec.json.encode(info), _limit(tag, info, start)
-        outcome = await transactions.start(
+        begin = partial(
+            transactions.start,
             store,
             lease,
             start,
@@ -139,11 +140,16 @@ async def start_transaction(
             limit=limit,
             running=found.running,
         )
+        if found.running is None or fold(found.running.id_tag) == fold(start.id_tag):
+            outcome = await begin()
+        else:  # The other driver may charge elsewhere as soon as the start is answered.
+            free = partial(transactions.release_hold, store, lease.keys, found.running)
+            outcome, _ = await at_once(begin, free)
     charge_point.note_fence(outcome.fence)
     charge_point.memory.charging_at, charge_point.memory.began = request.connector_id, (start, outcome.id)
     if isinstance(outcome, transactions.Started) and outcome.clock_fault:
         charge_point.fault("clock_stuck")
-    # If this process dies before this is done, it is done when the charge point repeats the start.
+    # Nearly always the hold is gone already. It was that of another driver, or the start has taken it over.
     if outcome.superseded is not None:
         charge_point.see_through(transactions.release_hold, store, lease.keys, outcome.superseded)
     if not isinstance(outcome, transactions.Started) or outcome.awaited or not caught_up:
@@ -202,9 +208,9 @@ async def stop_transaction(
     charge_point.memory.charging_at, charge_point.memory.ended = None, request.transaction_id
     charge_point.note_fence(outcome.fence)
     if not isinstance(outcome, transactions.Orphaned) and outcome.hold is not None:
-        charge_point.see_through(
-            transactions.release_hold, charge_point.store, charge_point.lease.keys, outcome.hold
-        )
+        # The driver may start elsewhere as soon as the stop is answered. If the store fails here, the charge
+        # point repeats the stop, and the hold is released then.
+        await transactions.release_hold(charge_point.store, charge_point.lease.keys, outcome.hold)
     peculiarities.check_stop(request, outcome, stop.stopped_ms, charge_point)
     return core.StopTransactionResult(
         id_tag_info=msgspec.json.decode(outcome.answer, type=IdTagInfo) if outcome.answer else None

@@ -4,11 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+import trio.testing
 
 from gateway.handlers import core as handlers
 from gateway.handlers.charge_point import ChargePoint, SessionMemory
 from gateway.ocpp16.messages import core
-from state import keys
+from state import keys, transactions
+from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.store import Store
 from state.tenants import id_tags
@@ -81,15 +83,24 @@ async def test_a_start_of_another_driver_at_the_connector_does_not_give_that_dri
     assert (await slots(store), await slots(store, "two")) == (0, 1)
 
 
-async def test_the_slot_of_a_superseded_transaction_is_free_after_the_start_is_repeated(store: Store) -> None:
-    """The gateway dies after the start was stored, so the charge point repeats the start."""
+async def test_the_slot_of_a_superseded_transaction_is_free_after_the_start_is_repeated(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The release failed, so the start got no answer, and the charge point repeats it."""
     await id_tags.put(store, KEYS.tenant, IdTag(tag="TWO", max_active_transactions=2))
     charge_point, at = await connected(store), ago(0)
     assert await start(charge_point, tag="TWO") == "Accepted"
     request = core.StartTransaction(connector_id=1, id_tag="ONE", meter_start=2, timestamp=at)
-    await handlers.start_transaction(request, charge_point)
-    charge_point.later = ()
-    assert (await slots(store, "two"), await slots(store)) == (1, 1)
+
+    async def fail(*_: object) -> None:
+        await trio.testing.wait_all_tasks_blocked(0.1)  # The start is stored first.
+        raise StoreUnavailable("the store did not answer")
+
+    with monkeypatch.context() as away:
+        away.setattr(transactions, "release_hold", fail)
+        with pytest.raises(StoreUnavailable):
+            await handlers.start_transaction(request, charge_point)
+    assert await slots(store, "two") == 1
     assert await start(charge_point, tag="ONE", meter=2, at=at) == "Accepted"
     assert (await slots(store, "two"), await slots(store)) == (0, 1)
     assert charge_point.faults == ["repeated_start"]

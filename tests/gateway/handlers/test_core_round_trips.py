@@ -12,7 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 from gateway.handlers import core as handlers
 from gateway.handlers.charge_point import ChargePoint, SessionMemory
 from gateway.ocpp16.messages import core
-from state import commands
+from state import commands, holds
 from state.features import reservations
 from state.store import Store
 from state.tenants import id_tags
@@ -139,7 +139,7 @@ async def test_a_start_is_answered_while_the_answer_to_its_remote_start_is_not_s
 
 
 @pytest.mark.parametrize("tag", ["ONE", None])
-async def test_the_answer_to_a_stop_waits_only_for_its_id_tag_and_until_the_stop_is_stored(
+async def test_the_answer_to_a_stop_waits_for_its_id_tag_and_until_the_stop_is_stored_and_the_driver_is_free(
     store: Store, charge_point: ChargePoint, tag: str | None
 ) -> None:
     started = await handlers.start_transaction(a_start("ONE"), charge_point)
@@ -148,16 +148,23 @@ async def test_the_answer_to_a_stop_waits_only_for_its_id_tag_and_until_the_stop
     )
     trips = RoundTrips(store)
     await handlers.stop_transaction(request, charge_point)
-    assert trips.made == (1 if tag is None else 2)
-    await do_later_work(charge_point)
+    assert trips.made == (2 if tag is None else 3)
+    assert charge_point.later == ()
     again = await handlers.start_transaction(a_start("ONE", meter_start=2), charge_point)
     assert again.id_tag_info.status == "Accepted"
+
+
+async def test_a_driver_whose_transaction_is_superseded_by_another_driver_is_free_with_the_answer(
+    store: Store, charge_point: ChargePoint
+) -> None:
+    await handlers.start_transaction(a_start("ONE"), charge_point)
+    await handlers.start_transaction(a_start("TWO", meter_start=2), charge_point)
+    assert await holds.hold(store, KEYS, "ONE", "elsewhere", 1, void="")
 
 
 async def test_the_other_calls_of_a_charge_point_wait_for_one_round_trip(
     store: Store, charge_point: ChargePoint
 ) -> None:
-    await handlers.start_transaction(a_start("ONE"), charge_point)
     status = core.StatusNotification(
         connector_id=1, error_code="NoError", status="Available", timestamp=now()
     )
