@@ -67,9 +67,10 @@ class Nodes:
         now = trio.current_time()
         counted = {}
         for one in found:
-            before = self._counted.get(one.incarnation)
-            changed = before is None or before.counter != one.counter
-            counted[one.incarnation] = _Counted(one.counter, now) if changed or before is None else before
+            last = self._counted.get(one.incarnation)
+            if last is None or last.counter != one.counter:
+                last = _Counted(one.counter, now)
+            counted[one.incarnation] = last
         self._counted = counted
         self._hosts = {one.incarnation: one.node.host for one in found if one.node is not None}
         own = counted.get(self._own)
