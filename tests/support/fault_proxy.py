@@ -128,7 +128,11 @@ class FaultProxy:
                 pass
 
     async def _pump(self, source: Stream, sink: Stream, pair: _Pair, way: Direction) -> None:
-        """Pass data on until one side is gone, then end the pair."""
+        """Pass data on until one side is gone, then end the pair.
+
+        A connection that has lost bytes ends as soon as it should pass data on again, because TCP never
+        delivers what follows lost bytes.
+        """
         send, receive = trio.open_memory_channel[tuple[float, bytes]](_IN_FLIGHT)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._deliver, receive, sink, pair, way)
@@ -146,6 +150,7 @@ class FaultProxy:
         pair: _Pair,
         way: Direction,
     ) -> None:
+        lost = False
         with suppress(*_GONE):
             async for due, data in pieces:
                 await trio.sleep_until(due)
@@ -158,7 +163,10 @@ class FaultProxy:
                     self.replies.swallow, self.swallow_from = True, None
                     self.swallowing.set()
                 if way.swallow or self.half_open:
+                    lost = True
                     continue
+                if lost:
+                    break
                 await self._pass_on(data, sink, pair, way)
         pair.scope.cancel()
 

@@ -90,7 +90,7 @@ async def test_the_delays_of_pieces_that_follow_each_other_do_not_add_up() -> No
 
 
 @pytest.mark.parametrize("direction", ["requests", "replies"])
-async def test_swallowed_bytes_never_arrive(direction: str) -> None:
+async def test_a_connection_that_lost_bytes_ends_instead_of_passing_on_what_follows(direction: str) -> None:
     async with echo() as (server, proxy), await client(proxy) as stream:
         getattr(proxy, direction).swallow = True
         await stream.send_all(b"lost")
@@ -98,9 +98,12 @@ async def test_swallowed_bytes_never_arrive(direction: str) -> None:
             await until(lambda: server.heard == b"lost")
         await trio.sleep(0.1)
         getattr(proxy, direction).swallow = False
-        await stream.send_all(b"kept")
-        assert await read(stream, 4) == b"kept"
-        assert server.heard == (b"kept" if direction == "requests" else b"lostkept")
+        await stream.send_all(b"follows")
+        assert await stream.receive_some() == b""
+        assert server.heard == (b"" if direction == "requests" else b"lostfollows")
+        async with await client(proxy) as next_stream:
+            await next_stream.send_all(b"kept")
+            assert await read(next_stream, 4) == b"kept"
 
 
 async def test_replies_are_swallowed_from_the_request_with_a_given_text_on() -> None:
