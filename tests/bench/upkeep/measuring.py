@@ -68,9 +68,10 @@ class Findings:
 
 
 async def measure(plan: Plan, say: Callable[[str], None]) -> Findings:
-    with tempfile.TemporaryDirectory(prefix="csms-bench-") as directory:
+    with tempfile.TemporaryDirectory(prefix="csms-bench-") as directory, _one_core_for_the_store() as place:
         server = ValkeyServer(Path(directory), "--auto-aof-rewrite-percentage", "0")
         server.start()
+        place(server.pid)
         try:
             async with AsyncExitStack() as stack:
                 # The release before can only use a store that it made itself.
@@ -79,9 +80,31 @@ async def measure(plan: Plan, say: Callable[[str], None]) -> Findings:
                 await tenants.put(store, TENANT, name=TENANT, auto_register=True)
                 token = await tokens.create(store, PEPPER.encode(), TENANT)
                 bystander = await stack.enter_async_context(helper("bystander", server.path))
+                place(bystander.process.pid)
                 return await _Measurement(plan, say, server, store, bystander).run(gateway, token)
         finally:
             server.stop()
+
+
+@contextmanager
+def _one_core_for_the_store() -> Iterator[Callable[[int], None]]:
+    """Keep one core free of this process and its children. Yields a function that moves a process there.
+
+    A store has a machine of its own. Without this, the bystander would mostly wait for a core on which a
+    gateway runs. With a single core, nothing is moved.
+    """
+    cores = os.sched_getaffinity(0)
+    [first, *others] = sorted(cores)
+    os.sched_setaffinity(0, others or cores)
+
+    def place(pid: int) -> None:
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), {first})
+
+    try:
+        yield place
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 @asynccontextmanager
