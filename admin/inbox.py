@@ -17,6 +17,7 @@ from state.nodes.inbox import Message
 from state.nodes.nodes import NodeRecord
 from state.patience import repeat_step
 from state.store import Store
+from state.timers import every
 
 BEAT_S = 3.0
 BLOCK_MS = 2_000
@@ -41,7 +42,7 @@ class Inbox:
         task_status.started()
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._beat, node)
+                nursery.start_soon(every, BEAT_S, "beat", self._beat, node)
                 nursery.start_soon(self._listen)
         finally:
             with trio.move_on_after(0.5, shield=True):  # Part of the second that a stop may take.
@@ -69,14 +70,7 @@ class Inbox:
                 self._waiting.pop(command_id, None)
 
     async def _beat(self, node: NodeRecord) -> None:
-        while True:
-            await trio.sleep(BEAT_S)
-            try:
-                await nodes.beat(self._store, self.incarnation, node, self._read)
-            except StateError as error:
-                _log.info("node.beat_failed", error=str(error))
-            except Exception:  # noqa: BLE001  A heartbeat that fails must not end the process.
-                _log.exception("node.beat_failed")
+        await nodes.beat(self._store, self.incarnation, node, self._read)
 
     async def _listen(self) -> None:
         while True:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import structlog
 import trio
 
 from state.errors import StateError
@@ -11,10 +10,9 @@ from state.nodes import nodes
 from state.nodes.liveness import GAP_S, Watch
 from state.nodes.nodes import NodeState
 from state.store import Store
+from state.timers import every
 
 LOOK_S = 3.0
-
-_log = structlog.get_logger("csms.admin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +46,7 @@ class Nodes:
 
     async def run(self) -> None:
         """Look at the processes until cancelled."""
-        while True:
-            try:
-                await self.look()
-            except StateError as error:
-                _log.info("nodes.look_abandoned", error=str(error))
-            except Exception:  # noqa: BLE001  A look that fails must not end the process.
-                _log.exception("nodes.look_failed")
-            await trio.sleep(LOOK_S)
+        await every(LOOK_S, "nodes", self.look)
 
     async def look(self) -> list[SeenNode]:
         """Return all processes: the gateways first, sorted by host and start. Raises StoreUnavailable."""

@@ -13,13 +13,14 @@ from gateway.node import Node
 from gateway.reaping import REAP_S, Reaper
 from gateway.service import collector
 from gateway.session.link import Link
-from gateway.timers import contain, every, visit
+from gateway.timers import visit
 from gateway.upkeep import AUDIT_S, HOLDS_S, PENDING_S, SEEN_S, SEEN_TURN_S, Upkeep
 from gateway.websocket.close_codes import Close
 from gateway.websocket.large_messages import LargeMessages
 from state.commands import sweep
 from state.nodes import nodes
 from state.tenants import tenants, tokens
+from state.timers import contain, every
 from state.traces import traces
 
 TOKENS_S = 10.0

@@ -3,10 +3,10 @@
 import structlog
 import trio
 
-from state.errors import StateError
 from state.features import issued_certificates
 from state.store import Store
 from state.tenants import tenants
+from state.timers import contain, vary
 
 TURN_S = 300.0
 _TENANTS = 100
@@ -26,13 +26,8 @@ class Expiry:
     async def run(self) -> None:
         """Count every few minutes until cancelled."""
         while True:
-            try:
-                await self.turn()
-            except StateError as error:
-                _log.info("expiry.turn_abandoned", error=str(error))
-            except Exception:  # noqa: BLE001  A turn that fails must not end the process.
-                _log.exception("expiry.turn_failed")
-            await trio.sleep(TURN_S)
+            await contain("expiry", self.turn)
+            await trio.sleep(vary(TURN_S))
 
     async def turn(self) -> None:
         """Count the certificates of all tenants. One process examines those of a tenant once a day."""

@@ -18,7 +18,6 @@ operator may approve the request again. A command that the charge point did not 
 from typing import Final, NamedTuple
 
 import structlog
-import trio
 
 from admin.pki.authority import Authority
 from admin.pki.issue import CannotIssue, Owner, issue
@@ -34,6 +33,7 @@ from state.keys import ChargePointKeys
 from state.nodes import leases
 from state.store import Store
 from state.tenants import tenants
+from state.timers import every
 
 TURN_S = 0.25
 GRACE_MS = 60_000
@@ -83,15 +83,12 @@ class Signing(NamedTuple):
 
 async def run(signing: Signing) -> None:
     """Work on the queue until cancelled."""
-    while True:
-        await trio.sleep(TURN_S)
-        try:
-            while await work_off(signing) == signing_requests.AT_ONCE:
-                pass
-        except StateError as error:
-            _log.info("signing.turn_abandoned", error=str(error))
-        except Exception:  # noqa: BLE001  A turn that fails must not end the process.
-            _log.exception("signing.turn_failed")
+    await every(TURN_S, "signing", _work_off_all, signing)
+
+
+async def _work_off_all(signing: Signing) -> None:
+    while await work_off(signing) == signing_requests.AT_ONCE:
+        pass
 
 
 async def work_off(signing: Signing) -> int:

@@ -4,7 +4,6 @@ One process at a time does this for the whole store. It looks every half a minut
 works, so that requests to the process wait little.
 """
 
-import random
 from collections.abc import Iterator
 from time import perf_counter
 
@@ -13,9 +12,9 @@ import trio
 
 from admin.config import PackingConfig
 from gateway.service.metrics import Reading
-from state.errors import StateError
 from state.nodes.duty import hold_duty
 from state.store import Store
+from state.timers import every
 from state.transactions import packing, unqueued
 
 TURN_S = 30.0
@@ -37,15 +36,7 @@ class Packing:
 
     async def run(self) -> None:
         """Pack until cancelled."""
-        while True:
-            try:
-                await self.turn()
-            except StateError as error:
-                _log.info("packing.turn_abandoned", error=str(error))
-            except Exception:  # noqa: BLE001  A turn that fails must not end the process.
-                _log.exception("packing.turn_failed")
-            # The turns of several processes, and of those that started together, must not coincide.
-            await trio.sleep(TURN_S * random.uniform(0.8, 1.2))  # noqa: S311  The jitter need not be secret.
+        await every(TURN_S, "packing", self.turn)
 
     async def turn(self) -> None:
         """Pack what is due, if this process has the duty. Raises errors of the store."""

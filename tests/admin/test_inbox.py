@@ -26,7 +26,7 @@ async def test_an_unexpected_answer_of_the_store_ends_neither_the_inbox_nor_the_
             await nursery.start(own.run, ME)
             await store.execute("SET", keys.inbox("a"), "no stream")
             await store.execute("HSET", keys.NODES, "a", "no number")
-            seen = {"inbox.read_failed", "node.beat_failed"}
+            seen = {"inbox.read_failed", "housekeeping.turn_failed"}
             await until(lambda: {entry["event"] for entry in logs} == seen)
             await store.execute("DEL", keys.inbox("a"), keys.NODES)
 

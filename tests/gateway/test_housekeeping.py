@@ -18,7 +18,6 @@ from gateway.liveness import BEAT_S
 from gateway.node import Node
 from gateway.revocations import Revocations
 from gateway.service import client_certificates, collector
-from gateway.timers import JITTER
 from gateway.websocket.close_codes import Close
 from gateway.websocket.large_messages import LargeMessages
 from state import charge_points, keys
@@ -27,6 +26,7 @@ from state.keys import ChargePointKeys
 from state.nodes import held, nodes
 from state.store import Store
 from state.tenants import tenants, tokens
+from state.timers import JITTER
 from tests.support.certificates import DAY, NOW, Made, certificate
 from tests.support.charge_point_peer import charge_point
 from tests.support.inner_gateway import PEPPER, inner_gateway

@@ -24,12 +24,12 @@ from gateway.liveness import BEAT_S, Liveness
 from gateway.node import Node
 from gateway.session.link import Link
 from gateway.session.session import Session
-from gateway.timers import every
 from gateway.websocket.large_messages import LargeMessages
 from state.keys import ChargePointKeys
 from state.nodes import leases, nodes
 from state.nodes.leases import Attachment, Claimed, Lease
 from state.store import StoreConfig, open_store
+from state.timers import every
 from tests.bench.upkeep.helpers import PEPPER, TENANT, answer_lines
 
 HEARTBEAT_S = 300.0
