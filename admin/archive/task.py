@@ -106,6 +106,10 @@ class Archiving:
         """Take one turn, or return why not. Raises ArchiveFailed, and errors of the store."""
         if not await self._hold_duty():
             return "another process is archiving; only one at a time does"
+        return await self._work()
+
+    async def _work(self) -> str | None:
+        """Take one turn with the duty, or return why not."""
         if not self._store.packs:
             # Gateways of the release before would not notice that a late value makes a transaction due again.
             return "the store has an old form; run csms store upgrade"
@@ -118,7 +122,7 @@ class Archiving:
     async def _take_turn(self) -> None:
         if not await self._hold_duty():
             return
-        refusal = await self.work_once()
+        refusal = await self._work()
         if refusal is not None and not self._waits:
             _log.warning("archive.waiting", reason=refusal)
         self._waits = refusal is not None
