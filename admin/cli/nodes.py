@@ -118,6 +118,7 @@ def _order(config: Config, command: str, node: str, order: ToGateway) -> None:
         outcome = await orders.send(store, node, order)
         if outcome != "sent":
             raise CommandRefused(_REFUSALS[outcome].format(node))
+        print(f"{node} got the order; csms nodes list shows how it goes on")  # noqa: T201  the purpose
 
     with_store(config, f"nodes {command}", work)
 
