@@ -11,7 +11,7 @@ from gateway.hub import Hub
 from gateway.liveness import BEAT_S, Liveness
 from gateway.node import Node
 from gateway.reaping import REAP_S, Reaper
-from gateway.service import collector
+from gateway.service import collector, machine
 from gateway.session.link import Link
 from gateway.timers import visit
 from gateway.upkeep import AUDIT_S, HOLDS_S, PENDING_S, SEEN_S, SEEN_TURN_S, Upkeep
@@ -33,6 +33,9 @@ STORE_S = 1.0
 MEMORY_S = 30.0
 STORM = 1_000
 """Number of sessions that end between two turns of `Memory`, from which on it gives memory back."""
+GROWN = 1.01
+GROWN_TURNS = 10
+"""Every so many turns, `Memory` gives memory back if the process has grown by GROWN since the last time."""
 SLICE = 500
 """Number of sessions that are checked in a row before other tasks get their turn."""
 
@@ -71,7 +74,8 @@ class Memory:
     """Gives memory back to the system after what leaves much free memory behind.
 
     These are large messages, and storms in which many sessions end. Without this, three storms of 2,000
-    sessions left 4 MB more.
+    sessions left 4 MB more. Sessions that come and go leave a little each time: the free memory of a gateway
+    with 400 sessions grew by 8 MB an hour, although what was in use did not grow.
     """
 
     def __init__(self, large_messages: LargeMessages, hub: Hub) -> None:
@@ -80,18 +84,31 @@ class Memory:
         self._taken = 0
         self._removed = 0
         self._again = False
+        self._turns = 0
+        self._resident = 0
 
     async def turn(self) -> None:
         """Give memory back if there were large messages or a storm since the turn before the last one.
 
-        A message that took room shortly before the last turn may have been freed after that turn.
+        A message that took room shortly before the last turn may have been freed after that turn. In a large
+        process, giving memory back holds the other threads for some milliseconds.
         """
         taken = self._large_messages.taken
         stormed = self._hub.removed - self._removed >= STORM
         new, self._taken, self._removed = taken != self._taken or stormed, taken, self._hub.removed
-        if new or self._again:
+        self._turns += 1
+        if new or self._again or (self._turns % GROWN_TURNS == 0 and self._has_grown()):
             await trio.to_thread.run_sync(collector.give_memory_back)
+            self._resident = _read_resident()
         self._again = new
+
+    def _has_grown(self) -> bool:
+        return _read_resident() > GROWN * self._resident
+
+
+def _read_resident() -> int:
+    used = machine.read_used()
+    return 0 if used is None else used.resident
 
 
 async def check_tokens(node: Node, hub: Hub) -> None:

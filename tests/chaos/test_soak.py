@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.chaos.bench import Bench
-from tests.chaos.soak import Sample, judge_samples, slope_of
+from tests.chaos.soak import Sample, judge_files, judge_memory, slope_of
 
 
 @given(st.integers(-50, 50), st.sets(st.integers(0, 59), max_size=10))
@@ -28,5 +28,13 @@ def test_a_process_that_grows_in_the_second_half_fails_the_soak(
         Sample(10.0 * n, 9_000 + n * kib_a_sample, 8_000, 1_000, 9_000, 100 + n * files_a_sample)
         for n in range(10, 25)
     ]
-    judge_samples(bench, "gateway 0", warm_up + flat)
+    judge_memory(bench, "gateway 0", warm_up + flat)
+    judge_files(bench, [warm_up + flat])
     assert len(bench.report.failures) == fails
+
+
+def test_charge_points_that_move_between_the_gateways_do_not_fail_the_soak(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, 1.0, 1, minutes=None, aloud=False)
+    rising, falling = ([Sample(10.0 * n, 9, 8, 1, 9, 100 + way * n) for n in range(25)] for way in (1, -1))
+    judge_files(bench, [rising, falling])
+    assert not bench.report.failures

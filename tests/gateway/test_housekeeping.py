@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from trio.testing import MockClock
 
 from gateway import housekeeping
-from gateway.housekeeping import STORM, Memory
+from gateway.housekeeping import GROWN_TURNS, STORM, Memory
 from gateway.hub import Hub
 from gateway.liveness import BEAT_S
 from gateway.node import Node
 from gateway.revocations import Revocations
-from gateway.service import client_certificates, collector
+from gateway.service import client_certificates, collector, machine
 from gateway.websocket.close_codes import Close
 from gateway.websocket.large_messages import LargeMessages
 from state import charge_points, keys
@@ -130,6 +130,31 @@ async def test_memory_is_given_back_after_large_messages_and_storms_and_once_mor
     assert await turn() == 1
     assert await turn() == 1
     assert await turn() == 0
+
+
+async def test_memory_is_given_back_now_and_then_while_the_process_grows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[str] = []
+    monkeypatch.setattr(collector, "give_memory_back", lambda: given.append("back"))
+    memory = Memory(LargeMessages(10), Hub())
+
+    async def turns_with(resident: int) -> int:
+        given.clear()
+        monkeypatch.setattr(machine, "read_used", lambda: machine.Used(resident, resident))
+        for _ in range(GROWN_TURNS):
+            await memory.turn()
+        return len(given)
+
+    assert [await turns_with(mib << 20) for mib in (100, 100, 101, 102, 80, 102, 110)] == [
+        1,
+        0,
+        0,
+        1,
+        0,
+        0,
+        1,
+    ]
 
 
 def test_giving_memory_back_does_no_harm() -> None:
