@@ -50,10 +50,11 @@ class Lanes:
     def _remember(self, key: str) -> tuple[Lane, str]:
         if len(self.by_key) >= _KEYS_REMEMBERED:
             self.by_key.clear()
-        found = self.by_key[key] = self._choose(key), keys.member_of(key)
+        found = self.by_key[key] = self.choose(key), keys.member_of(key)
         return found
 
-    def _choose(self, key: str) -> Lane:
+    def choose(self, key: str) -> Lane:
+        """Return the lane of a key, without remembering it."""
         if key.startswith(keys.LIVENESS):
             return self.liveness
         start = key.find("{") + 1

@@ -114,7 +114,8 @@ class Store:
         """Run one command on the connection of `key`, which is by default the command's first argument."""
         if key is None:
             key = str(command[1]) if len(command) > 1 else ""
-        lane, _ = self._lanes.of(key)
+        # Most of these keys come once, such as that of an id tag, and would only fill what is remembered.
+        lane = self._lanes.choose(key)
         reply = await lane.pending.call(pack(command))
         if isinstance(reply, ResponseError):
             self._raise(lane, reply)
