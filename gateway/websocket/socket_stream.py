@@ -5,6 +5,7 @@ import fcntl
 import select
 import socket
 import termios
+from collections.abc import Awaitable, Callable
 from typing import override
 
 import trio
@@ -13,7 +14,12 @@ from gateway.websocket import readiness
 
 # Four of the largest messages. A peer that writes a longer message at once may see a reset and no CLOSE.
 DRAIN_BYTES = 4_194_304
+# Bytes that `send_at_once` keeps for a peer that does not read.
+BACKLOG_BYTES = 262_144
 _PEER_GONE = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
+
+type StartSoon = Callable[[Callable[[], Awaitable[None]]], object]
+"""Starts a task, as `Nursery.start_soon` does."""
 
 
 class SocketStream:
@@ -26,6 +32,7 @@ class SocketStream:
     """
 
     __slots__ = (
+        "_backlog",
         "_busy",
         "_closed",
         "_ended",
@@ -46,6 +53,8 @@ class SocketStream:
         self._fd = sock.fileno()
         self._send_s = send_s
         self._busy: trio.Event | None = None
+        self._backlog: bytearray | None = None
+        """Bytes that follow those that a task of `send_at_once` sends."""
         self._closed = False
         self._readable = True
         self._ended = False
@@ -57,6 +66,10 @@ class SocketStream:
         """Set when a read has waited, and so has let other tasks run."""
         self._readiness = readiness.get()
         self._readiness.add(self._fd, self)
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
 
     async def receive_some(self, max_bytes: int) -> bytes:
         """Receive bytes; the result is empty at the peer's end of file."""
@@ -140,6 +153,37 @@ class SocketStream:
         if taken < len(data):
             await self._push(memoryview(data)[taken:])
 
+    def send_at_once(self, data: bytes, start_soon: StartSoon) -> None:
+        """Send bytes without waiting, so that a timer may send too.
+
+        What the kernel does not take, a task sends that `start_soon` starts. The stream keeps at most
+        BACKLOG_BYTES for that task. A peer for which this is too little has stopped reading, and is cut off.
+        """
+        if self._closed:
+            raise trio.ClosedResourceError
+        sealed = self._seal(data)
+        if self._busy is None:
+            try:
+                taken = self._socket.send(sealed)
+            except (BlockingIOError, InterruptedError):
+                taken = 0
+            except OSError as error:
+                raise self._explain(error) from error
+            if taken == len(sealed):
+                return
+            self._busy = trio.Event()
+            self._backlog = bytearray(memoryview(sealed)[taken:])
+            start_soon(self._push_backlog)
+        elif len(self._backlog or b"") + len(sealed) <= BACKLOG_BYTES:
+            self._backlog = (self._backlog or bytearray()) + sealed
+        else:
+            self.abort()
+            raise trio.BrokenResourceError(f"the peer left {BACKLOG_BYTES} bytes unread")
+
+    async def _push_backlog(self) -> None:
+        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            await self._push(memoryview(b""))
+
     async def wait_idle(self) -> None:
         """Wait until no other task sends. This is a Trio checkpoint only if another task sends."""
         while self._busy is not None:
@@ -150,11 +194,13 @@ class SocketStream:
         return data
 
     async def _push(self, left: memoryview) -> None:
-        busy = self._busy = trio.Event()
+        busy = self._busy = trio.Event() if self._busy is None else self._busy
         sent = False
         try:
             with trio.move_on_after(self._send_s):
-                while left:
+                while left or self._backlog:
+                    if not left:
+                        left, self._backlog = memoryview(self._backlog or b""), None
                     await trio.lowlevel.wait_writable(self._fd)
                     with contextlib.suppress(BlockingIOError, InterruptedError):
                         left = left[self._socket.send(left) :]
@@ -212,6 +258,16 @@ class SocketStream:
 
     async def _say_goodbye(self) -> None:
         """Send the last bytes of TLS. Plain TCP has no last bytes."""
+
+    def detach(self) -> socket.socket:
+        """Leave the socket to the caller. It stays open, but the stream neither reads nor writes any more."""
+        if self._closed:
+            raise trio.ClosedResourceError
+        self._closed = True
+        self._readiness.remove(self._fd)
+        trio.lowlevel.notify_closing(self._fd)
+        self._wake_reader()
+        return self._socket
 
     def close(self) -> None:
         if not self._closed:

@@ -14,9 +14,6 @@ import trio
 
 from gateway.websocket.socket_stream import SocketStream
 
-# A memory BIO keeps the largest size that it ever had. Small reads save memory if most connections are idle.
-READ_BYTES = 4_096
-
 
 @dataclass(frozen=True, slots=True)
 class TlsInfo:
@@ -52,6 +49,11 @@ class TlsStream(SocketStream):
     """A TLS stream. Call `handshake` first. Renegotiation is off, so a write never has to read."""
 
     __slots__ = ("_failed", "_incoming", "_outgoing", "_tls")
+    read_bytes = 4_096
+    """A memory BIO keeps the largest size that it ever had.
+
+    Small reads save memory if most connections are idle.
+    """
 
     def __init__(
         self,
@@ -62,13 +64,19 @@ class TlsStream(SocketStream):
         send_s: float,
         server_side: bool,
         server_hostname: str | None = None,
+        session: ssl.SSLSession | None = None,
     ) -> None:
+        """`session` is a session of an earlier connection that a client resumes."""
         super().__init__(sock, remote, send_s=send_s)
         self._failed = False
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(
-            self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
+            self._incoming,
+            self._outgoing,
+            server_side=server_side,
+            server_hostname=server_hostname,
+            session=session,
         )
 
     def use(self, context: ssl.SSLContext) -> None:
@@ -105,6 +113,12 @@ class TlsStream(SocketStream):
         tls = self._tls
         return (tls.asked_name,) if isinstance(tls, NamedSSLObject) and tls.name_refused else None
 
+    @property
+    def session(self) -> ssl.SSLSession | None:
+        """The session that a later connection may resume, if the server gave a ticket."""
+        session = self._tls.session
+        return session if session is not None and session.has_ticket else None
+
     def describe(self) -> TlsInfo:
         cipher = self._tls.cipher()
         return TlsInfo(
@@ -135,7 +149,7 @@ class TlsStream(SocketStream):
                 return b""
 
     async def _read_record(self) -> bool:
-        data = await super().receive_some(READ_BYTES)
+        data = await super().receive_some(self.read_bytes)
         self._incoming.write(data)
         return bool(data)
 
