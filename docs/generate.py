@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from textwrap import fill
-from typing import Any, cast
+from typing import Any, cast, get_args, get_origin
 
 import msgspec
 import trio
@@ -35,6 +35,10 @@ from gateway.websocket.close_codes import Close
 from gateway.websocket.handshakes import Handshakes
 from gateway.websocket.refusals import Refused
 from gateway.websocket.stats import Stats
+from loadtest.charge_point.faults import FAULTS as SHOWN_FAULTS
+from loadtest.measuring import measures
+from loadtest.reports import json_file
+from loadtest.scenario import model, schema
 from state.events.feed import Feed
 from state.retention import KINDS as KINDS_OF_KEYS
 from state.retention import Kind as KindOfKey
@@ -330,6 +334,108 @@ def _kinds(heading: str, kinds: Iterable[KindOfKey]) -> Iterator[str]:
     )
 
 
+# A key of a table that is a table itself has its own heading.
+_TABLES: dict[str, type[msgspec.Struct]] = {
+    "The file itself": model.Scenario,
+    "[target]": model.Target,
+    "[fleet]": model.Fleet,
+    "[[groups]]": model.Group,
+    "[groups.charging]": model.Charging,
+    "[[groups.arrivals]]": model.Arrival,
+    "[groups.cut]": model.Cut,
+    "[groups.reconnect]": model.Reconnect,
+    "[groups.retries]": model.Retries,
+    "[[stages]]": model.Stage,
+    "[[storms]]": model.Storm,
+    "[[actions]]": model.ShellAction,
+    "[[commands]]": model.Commands,
+    "[[thresholds]]": model.Threshold,
+    "[generator]": model.Generator,
+    "[checks]": model.Checks,
+}
+
+
+def loadtest_reference() -> str:
+    return _page(
+        "Scenarios, measures and faults of the load test",
+        """[The load test](loadtest.md) explains how to write a scenario. This page has every key of a
+        scenario, every measure that a threshold can judge, and every fault that simulated charge points can
+        show.
+
+        Times and durations are in seconds. A share is a number from 0 to 1. The file
+        [loadtest.schema.json](loadtest.schema.json) says the same for editors, and `csms loadtest validate`
+        also checks what joins several keys. The file
+        [loadtest-results.schema.json](loadtest-results.schema.json) describes what `--output` writes.
+        """,
+        "## Scenario\n",
+        *(part for name, table in _TABLES.items() for part in _scenario_table(name, table)),
+        "## Measures\n",
+        _measures(),
+        "## Faults\n",
+        _text(
+            """These are the names for the key `faults` of a group. The numbers are those of [known
+            faults](known-faults.md). A central system may repair what such a charge point sends. The
+            stored transactions of these charge points are therefore not compared with what they sent.
+            """
+        ),
+        _table(
+            ("Name", "Meaning", "Known fault"),
+            ((f"`{name}`", fault.meaning, fault.quirk) for name, fault in SHOWN_FAULTS.items()),
+        ),
+    )
+
+
+def _scenario_table(name: str, table: type[msgspec.Struct]) -> Iterator[str]:
+    yield f"### {f'`{name}`' if name.startswith('[') else name}\n"
+    yield _text(table.__doc__ or "")
+    yield _table(
+        ("Key", "Values", "Default"),
+        (
+            (f"`{field.encode_name}`", _scenario_values(field), _scenario_default(field))
+            for field in fields(table)
+        ),
+    )
+
+
+def _scenario_values(field: FieldInfo) -> str:
+    kinds = alternatives(field.type)
+    if any(isinstance(kind, type) and issubclass(kind, msgspec.Struct) for kind in kinds):
+        return "table"
+    if field.type is model.Span:
+        return "the least and the greatest number of seconds"
+    if any(get_origin(kind) is dict for kind in kinds):
+        return "table"
+    element = next((get_args(kind)[0] for kind in kinds if get_origin(kind) is tuple), None)
+    if element is None:
+        return _values(field)
+    inner = alternatives(element)
+    if any(isinstance(kind, type) and issubclass(kind, msgspec.Struct) for kind in inner):
+        return "list of tables"
+    return "list of the [faults](#faults) below" if element is model.FaultName else "list of texts"
+
+
+def _scenario_default(field: FieldInfo) -> str:
+    if field.default_factory is not msgspec.NODEFAULT:
+        return "as below" if field.default_factory is not dict else "empty"
+    match field.default:
+        case tuple() if field.default:
+            return ", ".join(_number(one) if isinstance(one, float) else f"`{one}`" for one in field.default)
+        case "":
+            return "empty"
+        case _:
+            return _default(field)
+
+
+def _measures() -> str:
+    """Return the docstring of the module. Its table stays as it is."""
+    _, *parts = (measures.__doc__ or "").strip().split("\n\n")
+    return "\n".join(f"{part}\n" if part.startswith("|") else _text(part) for part in parts)
+
+
+def _json(found: dict[str, Any]) -> str:
+    return msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n"
+
+
 def _event(kind: str, meaning: str) -> str:
     members = _table(
         ("Member of `data`", "Type", "Meaning"),
@@ -366,6 +472,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics,
     "events.md": events,
     "retention.md": retention,
+    "loadtest-reference.md": loadtest_reference,
+    "loadtest.schema.json": lambda: _json(schema.json_schema()),
+    "loadtest-results.schema.json": lambda: _json(json_file.json_schema()),
 }
 
 if __name__ == "__main__":

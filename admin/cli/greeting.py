@@ -39,7 +39,7 @@ In a third terminal, look at its transaction as an operator, stop it, and look a
 def charging_lines(where: Addresses, demo: Demo) -> list[str]:
     token, ca = _short(demo.token_file), _short(Path(where.ca_file))
     return [
-        f"{csms_command()} loadtest run --charge-points 1 --duration 600 --interval 2 --ca-file {ca} \\",
+        f"{csms_command()} loadtest run one --ca-file {ca} \\",
         f'  --token-file {token} --url "{where.wss}/OCPP16/{demo.tenant}/{{token}}/{{id}}"',
     ]
 
@@ -48,8 +48,8 @@ def operator_lines(where: Addresses, demo: Demo) -> list[str]:
     headers = (
         f'-H "Authorization: Bearer $(cat {_short(demo.api_key_file)})" -H "Content-Type: application/json"'
     )
-    charging = "$demo/transactions?charge_point=LT00000&open=true"
-    command = "$demo/charge-points/LT00000/commands/RemoteStopTransaction?wait=10"
+    charging = "$demo/transactions?charge_point=LT000000&open=true"
+    command = "$demo/charge-points/LT000000/commands/RemoteStopTransaction?wait=10"
     number = """grep -o '"transaction_id":[0-9]*' | head -n 1 | cut -d: -f2"""
     return [
         f'api() {{ curl -s {headers} "$@"; echo; }}',
@@ -57,7 +57,7 @@ def operator_lines(where: Addresses, demo: Demo) -> list[str]:
         f'api "{charging}"',
         f'id=$(api "{charging}" | {number})',
         f'api -d "{{\\"transactionId\\": $id}}" "{command}"',
-        'api "$demo/transactions?charge_point=LT00000"',
+        'api "$demo/transactions?charge_point=LT000000"',
     ]
 
 

@@ -14,11 +14,11 @@ from gateway.websocket.client import connect
 from gateway.websocket.connection import Connection
 from gateway.websocket.limits import Limits
 from loadtest.history import Comparison, Journal, Stored, compare, read_journal, stored_from_api
-from loadtest.retrying import Answer, Habits, RetryingChargePoint
 from state.keys import ChargePointKeys
 from state.nodes import leases
 from state.store import Store
 from tests.chaos.bench import Bench
+from tests.support.retrying import Answer, Habits, RetryingChargePoint
 from tests.support.waiting import until
 
 BRISK = Habits(

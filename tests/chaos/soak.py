@@ -7,13 +7,13 @@ import msgspec
 import trio
 
 from gateway.websocket.close_codes import Close
-from loadtest.retrying import RetryingChargePoint
 from state.store import StoreConfig, open_store
 from tests.chaos.bench import Bench, leg
 from tests.chaos.fleet import Fleet, fleet, judge
 from tests.chaos.watched_gateway import read_heap
 from tests.chaos.workers import open_files, workers
 from tests.support.processes import resident_kib
+from tests.support.retrying import RetryingChargePoint
 from tests.support.waiting import until
 
 CHURN_A_MINUTE = 0.05

@@ -7,7 +7,7 @@ left out.
 
 import ssl
 from statistics import fmean
-from typing import NamedTuple, override
+from typing import NamedTuple
 
 import trio
 
@@ -15,8 +15,7 @@ from gateway.ocpp16.messages import core
 from gateway.ocpp16.messages.types import Message, MeterValue, SampledValue
 from gateway.ocpp16.protocol import IncomingCall
 from gateway.websocket.client import connect
-from loadtest.caller import Caller, CallFailed
-from loadtest.latency import Latencies
+from tests.conformance.caller import Caller, CallFailed
 from tests.conformance.charge_point import now
 from tests.conformance.laboratory import VALID
 from tests.support.csms_up import Running
@@ -40,34 +39,24 @@ class Timing(NamedTuple):
         return self.average <= LIMIT_S
 
 
-class _Seconds(Latencies):
-    def __init__(self) -> None:
-        super().__init__()
-        self.all: list[float] = []
-
-    @override
-    def record(self, action: str, seconds: float) -> None:
-        self.all.append(seconds)
-
-
 async def measure(running: Running) -> tuple[Timing, Timing]:
     """Run fifty transactions of ten calls each, then 200 Authorize. Raises CallFailed."""
     tls = ssl.create_default_context(cafile=running.ca_file)
-    seconds = _Seconds()
+    seconds: list[float] = []
     async with (
         connect(running.url("octt-timing"), ssl_context=tls) as connection,
         trio.open_nursery() as nursery,
     ):
-        caller = Caller(connection, seconds, _refuse)
+        caller = Caller(connection, seconds.append, _refuse)
         nursery.start_soon(caller.run)
         await caller.call(core.BootNotification(charge_point_vendor="OCTT", charge_point_model="Timing"))
-        seconds.all.clear()
+        seconds.clear()
         for round_ in range(ROUNDS):
             await _session(caller, round_)
-        mixed = _timing("OCPP response time", seconds)
+        mixed = _take("OCPP response time", seconds)
         for _ in range(AUTHORIZES):
             await caller.call(core.Authorize(id_tag=VALID))
-        alone = _timing("Authorize", seconds)
+        alone = _take("Authorize", seconds)
         nursery.cancel_scope.cancel()
     return mixed, alone
 
@@ -97,8 +86,9 @@ def _status(status: core.ChargePointStatus) -> core.StatusNotification:
     return core.StatusNotification(connector_id=1, error_code="NoError", status=status)
 
 
-def _timing(name: str, seconds: _Seconds) -> Timing:
-    found, seconds.all = seconds.all, []
+def _take(name: str, seconds: list[float]) -> Timing:
+    found = seconds.copy()
+    seconds.clear()
     return Timing(name, len(found), min(found), max(found), fmean(found))
 
 

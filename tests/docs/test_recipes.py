@@ -35,7 +35,7 @@ END = "recipe-ended-with"
 UNTIL_CHARGING = """
 list() { curl -s -H "Authorization: Bearer $(cat csms-data/api-key)" \\
   "http://localhost:8080/v1/tenants/demo/transactions?open=true"; }
-until list | grep -q LT00000; do sleep 0.2; done
+until list | grep -q LT000000; do sleep 0.2; done
 """
 NOT_RUN = {
     "make run     # start everything on this machine; Ctrl-C stops it": "The test starts the same system, on "

@@ -249,9 +249,9 @@ def _in_the_process() -> list[Break]:
               "Deployment gateway: container gateway: csms does not read the variable "
               "CSMS_LIMITS__CONNECTIONS; its name must begin with CSMS__"),
         Break("a variable of the Job is not used", "loadtest", JOB,
-              (*BOX, "env", 0, "name"), "CHARGEPOINTS",
+              (*BOX, "env", 0, "name"), "SCENARIOS",
               "variables_are_read",
-              "Job loadtest: container loadtest: the command does not use the variable CHARGEPOINTS; "
+              "Job loadtest: container loadtest: the command does not use the variable SCENARIOS; "
               "remove it"),
         Break("the value of a variable is a number", "dev", GATEWAY,
               (*BOX, "env", 0, "value"), 2000,
