@@ -5,9 +5,9 @@ add up to the results of the whole without loss.
 """
 
 from collections import Counter
-from typing import Literal
+from typing import Any, Literal, get_origin
 
-from msgspec import Struct, field
+from msgspec import Struct, convert, field
 
 from loadtest.history import Finding
 from loadtest.scenario.model import Scenario, StageSpan, Threshold
@@ -191,3 +191,10 @@ class Judged(Struct, frozen=True, kw_only=True):
     words: str
     value: float | None
     passed: bool
+
+
+def read_counter(expected: type, found: Any) -> Any:
+    """Read a Counter, which msgspec writes but does not read. This is a `dec_hook`."""
+    if get_origin(expected) is not Counter and expected is not Counter:
+        raise NotImplementedError(expected)
+    return Counter(convert(found, dict[str, int]))

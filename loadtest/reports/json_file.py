@@ -7,7 +7,7 @@ from typing import Any, get_origin
 import msgspec
 
 from loadtest.measuring.histograms import BadHistogram, Distribution
-from loadtest.results import FORMAT, Results
+from loadtest.results import FORMAT, Results, read_counter
 
 
 class BadResults(Exception):  # noqa: N818  it says what happened
@@ -71,17 +71,10 @@ def _look_at(results: Results, path: Path) -> None:
             raise BadResults(f"{path}: {place}: {error}; use the file as the run wrote it") from None
 
 
-def _read_counter(expected: type, found: Any) -> Any:
-    """Read a Counter, which msgspec writes but does not read."""
-    if get_origin(expected) is not Counter and expected is not Counter:
-        raise NotImplementedError(expected)
-    return Counter(msgspec.convert(found, dict[str, int]))
-
-
 def _schema_of(expected: type) -> dict[str, Any]:
     if get_origin(expected) is not Counter and expected is not Counter:
         raise NotImplementedError(expected)
     return {"type": "object", "additionalProperties": {"type": "integer"}}
 
 
-_decoder = msgspec.json.Decoder(Results, dec_hook=_read_counter)
+_decoder = msgspec.json.Decoder(Results, dec_hook=read_counter)

@@ -4,8 +4,7 @@ The parent starts each worker with pipes as standard input and output, so that s
 a command line, an environment or a file.
 """
 
-from collections import Counter
-from typing import Any, Literal, get_origin
+from typing import Literal
 
 import msgspec
 import trio
@@ -13,7 +12,7 @@ from msgspec import Struct
 
 from loadtest.correctness.commands import Commanded
 from loadtest.measuring.recording import Snapshot
-from loadtest.results import Results
+from loadtest.results import Results, read_counter
 from loadtest.run.credentials import Secrets
 from loadtest.scenario.model import Scenario
 
@@ -104,15 +103,10 @@ type ToProcess = Work | Start | Online | Stop
 type FromProcess = Ready | Progress | Done | Failed
 
 
-def _count(type_: type, value: Any) -> object:
-    """Make the counters, which msgspec does not know."""
-    if type_ is Counter or get_origin(type_) is Counter:
-        return Counter(value)
-    raise NotImplementedError
-
-
 to_process: msgspec.msgpack.Decoder[ToProcess] = msgspec.msgpack.Decoder(ToProcess)
-from_process: msgspec.msgpack.Decoder[FromProcess] = msgspec.msgpack.Decoder(FromProcess, dec_hook=_count)
+from_process: msgspec.msgpack.Decoder[FromProcess] = msgspec.msgpack.Decoder(
+    FromProcess, dec_hook=read_counter
+)
 _encoder = msgspec.msgpack.Encoder()
 
 
