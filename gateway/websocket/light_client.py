@@ -33,6 +33,9 @@ _NONSENSE = "the server did not answer with a websocket upgrade"
 # Option of Linux: the kernel chooses the port of a source address at the connect, so that ports are shared.
 _IP_BIND_ADDRESS_NO_PORT = 24
 
+_READS = 8
+"""Reads in a row before other connections get their turn."""
+
 type Step = Literal["tcp", "tls", "upgrade"]
 type Address = tuple[int, tuple[Any, ...]]
 """Family and address of a socket."""
@@ -53,7 +56,18 @@ class Endpoint(NamedTuple):
 class LightConnection:
     """A connection of a client. One task awaits `run`. `send`, `close`, `abort` and `freeze` never wait."""
 
-    __slots__ = ("_close_sent", "_frames", "_limits", "_start_soon", "_stream", "_unfinished", "closed")
+    __slots__ = (
+        "_close_sent",
+        "_failure",
+        "_frames",
+        "_limits",
+        "_on_text",
+        "_over",
+        "_start_soon",
+        "_stream",
+        "_unfinished",
+        "closed",
+    )
 
     def __init__(self, stream: SocketStream, early: bytes, *, limits: Limits, start_soon: StartSoon) -> None:
         """`early` holds the bytes that came after the head of the upgrade."""
@@ -63,6 +77,11 @@ class LightConnection:
         self._start_soon = start_soon
         self._unfinished: tuple[FrameProtocol, list[str]] | None = None
         self._close_sent = False
+        self._on_text: Callable[[bytes], object] = len
+        self._over = False
+        """Whether nothing more is to be read."""
+        self._failure: BaseException | None = None
+        """What was raised while the task of `run` waited."""
         self.closed: Closed | None = None
         if early:
             self._frames.feed(early, trio.current_time())
@@ -77,16 +96,17 @@ class LightConnection:
 
         A peer that has sent its CLOSE, or has received ours, gets a few seconds to end its side.
         """
-        stream, frames, size = self._stream, self._frames, self._limits.receive_bytes
+        stream, frames = self._stream, self._frames
+        self._on_text = on_text
         try:
-            while self._deliver(on_text):
-                stream.waited = False
-                data = await stream.receive_some(size)
-                if not data:
-                    break
-                if not stream.waited:
+            self._over = not self._deliver()
+            while not self._over:
+                if self._read():
+                    await stream.attend(self._read)
+                elif self._failure is None:
                     await trio.lowlevel.checkpoint()
-                frames.feed(data, trio.current_time())
+                if self._failure is not None:
+                    raise self._failure
         except Violation as violation:
             self._end(violation.closed)
             self._say_close(violation.closed)
@@ -97,22 +117,42 @@ class LightConnection:
             self._end(Close.LEFT.record("lost"))
         finally:
             frames.drop()
-            self._unfinished = None
+            self._unfinished = self._failure = None
         if not stream.is_closed:
             await stream.finish(self._limits.close_s)
         return self.closed or Close.LEFT.record("lost")
 
-    def _deliver(self, on_text: Callable[[bytes], None]) -> bool:
+    def _read(self) -> bool:
+        """Handle what has come. Returns False if the task of `run` has to go on.
+
+        The task goes on at the end, after a failure, and if there is more than others should wait for.
+        """
+        stream, frames, size = self._stream, self._frames, self._limits.receive_bytes
+        try:
+            for _ in range(_READS):
+                data = stream.receive_now(size)
+                if data is None:
+                    return True
+                if data:
+                    frames.feed(data, trio.current_time())
+                if not data or not self._deliver():
+                    self._over = True
+                    return False
+        except BaseException as error:  # noqa: BLE001  `run` raises it
+            self._failure = error
+        return False
+
+    def _deliver(self) -> bool:
         """Handle all whole frames. Returns False after the peer's CLOSE."""
         frames = self._frames
         while (frame := frames.cut()) is not None:
             if not isinstance(frame, bytes):
-                self._pass_on(frame, on_text)
+                self._pass_on(frame)
             elif self.closed is None:
-                on_text(frame)
+                self._on_text(frame)
         return not frames.closed
 
-    def _pass_on(self, frame: Rest, on_text: Callable[[bytes], None]) -> None:
+    def _pass_on(self, frame: Rest) -> None:
         """Give wsproto a control frame or a part of a message."""
         protocol, parts = self._unfinished or (FrameProtocol(ConnectionType.CLIENT), [])
         try:
@@ -122,7 +162,7 @@ class LightConnection:
                     parts.append(event.data)
                     self._unfinished = None if event.message_finished else (protocol, parts)
                     if event.message_finished and self.closed is None:
-                        on_text("".join(parts).encode())
+                        self._on_text("".join(parts).encode())
                 elif isinstance(event, Ping):
                     self._write_control(protocol.send(event.response()))
                 elif isinstance(event, CloseConnection):

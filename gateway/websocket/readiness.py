@@ -49,7 +49,9 @@ class Readiness:
             while True:
                 await trio.lowlevel.wait_readable(descriptor)
                 for number, events in self._epoll.poll(0):
-                    watched[number].wake(ended=bool(events & _ENDED))
+                    one = watched.get(number)
+                    if one is not None:  # None if a `wake` before has closed this socket.
+                        one.wake(ended=bool(events & _ENDED))
         finally:
             watched.clear()
             self._epoll.close()

@@ -32,6 +32,7 @@ class SocketStream:
     """
 
     __slots__ = (
+        "_attendant",
         "_backlog",
         "_busy",
         "_closed",
@@ -59,6 +60,7 @@ class SocketStream:
         self._readable = True
         self._ended = False
         self._reader: trio.lowlevel.Task | None = None
+        self._attendant: Callable[[], bool] | None = None
         self.remote = remote
         self.encrypted_before = False
         """Whether the charge point speaks TLS with a trusted proxy before us."""
@@ -71,28 +73,51 @@ class SocketStream:
     def is_closed(self) -> bool:
         return self._closed
 
+    def receive_now(self, max_bytes: int) -> bytes | None:
+        """Return bytes, None if there are none now, or an empty result at the peer's end of file."""
+        return self._receive_now(max_bytes)
+
+    def _receive_now(self, max_bytes: int) -> bytes | None:
+        """Do what `receive_now` does, with the bytes of the socket. With TLS, these bytes are TLS records."""
+        if self._closed:
+            raise trio.ClosedResourceError
+        if self._readable:
+            try:
+                data = self._socket.recv(max_bytes)
+            except (BlockingIOError, InterruptedError):
+                self._readable = False
+            except OSError as error:
+                raise self._explain(error) from error
+            else:
+                # A short read has emptied the kernel's buffer; epoll reports later bytes (epoll(7), Q9).
+                self._readable = self._ended or len(data) == max_bytes
+                return data
+        return None
+
     async def receive_some(self, max_bytes: int) -> bytes:
         """Receive bytes; the result is empty at the peer's end of file."""
-        while True:
-            if self._closed:
-                raise trio.ClosedResourceError
-            if self._readable:
-                try:
-                    data = self._socket.recv(max_bytes)
-                except (BlockingIOError, InterruptedError):
-                    pass
-                except OSError as error:
-                    raise self._explain(error) from error
-                else:
-                    # A short read has emptied the kernel's buffer; epoll reports later bytes (epoll(7), Q9).
-                    self._readable = self._ended or len(data) == max_bytes
-                    return data
-            if self._reader is not None:
-                raise trio.BusyResourceError("another task reads from this connection")
-            self._readable = False
+        while (data := self._receive_now(max_bytes)) is None:
             self.waited = True
-            self._reader = trio.lowlevel.current_task()
-            await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
+            await self._wait_readable()
+        return data
+
+    async def attend(self, read: Callable[[], bool]) -> None:
+        """Call `read` whenever something came, until it returns False or the stream is closed.
+
+        `read` has just returned True, after `receive_now` returned None. It runs in the task that watches all
+        sockets, which saves the wake-up of a task for each message. It never raises, and never takes long.
+        """
+        self._attendant = read
+        try:
+            await self._wait_readable()
+        finally:
+            self._attendant = None
+
+    async def _wait_readable(self) -> None:
+        if self._reader is not None:
+            raise trio.BusyResourceError("another task reads from this connection")
+        self._reader = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
 
     async def peek(self, max_bytes: int, more_than: int = 0) -> bytes:
         """Return bytes that the next read returns too. Wait until there are more than `more_than`.
@@ -126,7 +151,8 @@ class SocketStream:
         """
         self._readable = True
         self._ended = self._ended or ended
-        self._wake_reader()
+        if self._attendant is None or not self._attendant():
+            self._wake_reader()
 
     def _wake_reader(self) -> None:
         reader, self._reader = self._reader, None

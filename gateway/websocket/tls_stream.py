@@ -130,7 +130,8 @@ class TlsStream(SocketStream):
         )
 
     @override
-    async def receive_some(self, max_bytes: int) -> bytes:
+    def receive_now(self, max_bytes: int) -> bytes | None:
+        """Return bytes as SocketStream does. What TLS has to answer goes out with the next bytes to send."""
         while True:
             if self._incoming.pending or self._tls.pending():
                 try:
@@ -140,13 +141,26 @@ class TlsStream(SocketStream):
                 except ssl.SSLZeroReturnError:
                     return b""
                 except ssl.SSLError as error:
-                    with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                        await self._flush()
                     raise trio.BrokenResourceError(f"TLS: {error.reason}") from error
-                if self._outgoing.pending:
+            data = self._receive_now(self.read_bytes)
+            if not data:
+                return data
+            self._incoming.write(data)
+
+    @override
+    async def receive_some(self, max_bytes: int) -> bytes:
+        while True:
+            try:
+                data = self.receive_now(max_bytes)
+            except trio.BrokenResourceError:
+                with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
                     await self._flush()
-            if not await self._read_record():
-                return b""
+                raise
+            if data is not None:
+                return data
+            await self._flush()
+            self.waited = True
+            await self._wait_readable()
 
     async def _read_record(self) -> bool:
         data = await super().receive_some(self.read_bytes)

@@ -90,6 +90,30 @@ class Marks(Notes):
         self.values.append(transaction)
 
 
+class ClockAlarm:
+    """An alarm of the wheel that rings by Trio's clock, so that tests may move it."""
+
+    def __init__(self, start_soon: Callable[..., object]) -> None:
+        self._start_soon = start_soon
+        self._sleep = trio.CancelScope()
+
+    def open(self, ring: Callable[[], None]) -> None:
+        self._ring = ring
+
+    def set(self, seconds: float) -> None:
+        self.close()
+        self._sleep = trio.CancelScope()
+        self._start_soon(self._wait, seconds, self._sleep)
+
+    async def _wait(self, seconds: float, sleep: trio.CancelScope) -> None:
+        with sleep:
+            await trio.sleep(max(0.0, seconds))
+            self._ring()
+
+    def close(self) -> None:
+        self._sleep.cancel()
+
+
 class Town:
     """`one` is the first charge point."""
 
@@ -111,10 +135,11 @@ def scenario(*groups: Group, seconds: float = 86_400.0, charge_points: int = 1, 
 @asynccontextmanager
 async def town(url: str, plan: Scenario, journal: Path | None = None, **access: Any) -> AsyncIterator[Town]:
     """Let the charge points of a scenario live until the end of the block."""
-    notes, marks, wheel = Notes(), Marks(), Wheel()
+    notes, marks = Notes(), Marks()
     lines = None if journal is None else Journal(journal)
     try:
         async with trio.open_nursery() as nursery:
+            wheel = Wheel(ClockAlarm(nursery.start_soon))
             connector = Connector(
                 lambda _index, id_: Access(url.replace("{id}", id_), **access),
                 nursery.start_soon,
