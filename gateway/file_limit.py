@@ -3,8 +3,6 @@
 Without a free descriptor, a process could not answer its probes, reach its store or read its files.
 """
 
-import resource
-
 import msgspec
 import structlog
 
@@ -18,13 +16,6 @@ _HANDSHAKES_SHARE = 4
 """If descriptors are scarce, at most one in this number is for handshakes."""
 
 _log = structlog.get_logger()
-
-
-def raise_file_limit() -> int:
-    """Raise the soft limit of open files to the hard limit, and return it."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
 
 
 def fit_connections(config: GatewayConfig, files: int) -> GatewayConfig:

@@ -17,7 +17,7 @@ from gateway.admission.serving import Admission
 from gateway.admission.takeover import Takeovers
 from gateway.config import GatewayConfig, ListenConfig, check_listen
 from gateway.drain import TAIL_S, close_sessions, write_rest
-from gateway.file_limit import fit_connections, raise_file_limit
+from gateway.file_limit import fit_connections
 from gateway.hub import Hub
 from gateway.node import Node
 from gateway.revocations import Revocations
@@ -26,6 +26,7 @@ from gateway.service.attempts import Attempts
 from gateway.service.health import serve_health
 from gateway.service.metrics import LoopLag
 from gateway.service.networks import Networks
+from gateway.service.open_files import raise_file_limit
 from gateway.tls_edge import TlsEdge
 from gateway.websocket.handshakes import Handshakes
 from gateway.websocket.large_messages import LargeMessages

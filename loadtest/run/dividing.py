@@ -2,10 +2,11 @@
 
 import math
 import os
-import resource
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from gateway.service.open_files import raise_file_limit
 
 FILES_MAX = 20_000
 """Greatest number of files of a process, whatever the system would allow."""
@@ -22,11 +23,9 @@ class TooLarge(Exception):  # noqa: N818  it says what happened
     """The fleet does not fit; the text says what would be right."""
 
 
-def raise_file_limit() -> int:
-    """Allow this process as many open files as it may have. Return the number."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, FILES_MAX)
+def raise_and_count_files() -> int:
+    """Allow this process as many open files as it may have. Return how many a process shall use at most."""
+    return min(raise_file_limit(), FILES_MAX)
 
 
 def find_process_count(charge_points: int, asked: int | None, *, files: int, cores: int) -> int:

@@ -19,7 +19,7 @@ from loadtest.run.dividing import (
     divide,
     find_process_count,
     find_source_addresses,
-    raise_file_limit,
+    raise_and_count_files,
 )
 from loadtest.scenario.model import Scenario
 from loadtest.scenario.plan import Plan, Resources, is_private, make_plan
@@ -162,7 +162,7 @@ class MachineOptions:
                 scale=scale,
                 part=part,
                 processes=find_process_count(
-                    end - first, self.processes, files=raise_file_limit(), cores=count_cores()
+                    end - first, self.processes, files=raise_and_count_files(), cores=count_cores()
                 ),
                 secrets=read_secrets(scenario.target, scenario.fleet.charge_points),
                 source_addresses=find_source_addresses(url, end - first, self.source_addresses),
@@ -177,7 +177,7 @@ class MachineOptions:
         part = self.read_part(scenario)
         charge_points = divide(0, scenario.fleet.charge_points, part[1])[part[0]]
         number = charge_points[1] - charge_points[0]
-        files = raise_file_limit()
+        files = raise_and_count_files()
         try:
             resources = Resources(
                 processes=find_process_count(number, self.processes, files=files, cores=count_cores()),

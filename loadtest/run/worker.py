@@ -15,6 +15,7 @@ import msgspec
 import trio
 
 from gateway.service import collector
+from gateway.service.open_files import raise_file_limit
 from loadtest.correctness.commands import Commanded
 from loadtest.measuring.assembling import assemble
 from loadtest.measuring.generator import Health
@@ -23,7 +24,6 @@ from loadtest.measuring.verdict import LiveJudge
 from loadtest.results import Results
 from loadtest.run.access import Accesses
 from loadtest.run.credentials import hide_secrets
-from loadtest.run.dividing import raise_file_limit
 from loadtest.run.fleet import Fleet
 from loadtest.run.machine import describe_machine
 from loadtest.run.messages import (
