@@ -17,6 +17,8 @@ OUTPUT_BYTES = 8_000
 _CHUNK = 1 << 16
 _AFTER_EXIT_S = 1.0
 """Time for the rest of the output. A process in the background may keep it open for longer."""
+_NOT_STARTED = 126
+"""Exit code of an action whose shell could not be started, as a shell reports it of a program."""
 
 
 async def run_action(action: ShellAction, *, begin: float, at: float) -> ActionReport:
@@ -26,13 +28,22 @@ async def run_action(action: ShellAction, *, begin: float, at: float) -> ActionR
     """
     await trio.sleep_until(begin + at)
     started = trio.current_time()
-    process = await trio.lowlevel.open_process(
-        ["/bin/sh", "-c", action.shell],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    try:
+        process = await trio.lowlevel.open_process(
+            ["/bin/sh", "-c", action.shell],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        return ActionReport(
+            name=action.name,
+            at=started - begin,
+            seconds=0.0,
+            exit_code=_NOT_STARTED,
+            output=f"The shell could not be started: {error.strerror}.",
+        )
     output = bytearray()
     try:
         async with trio.open_nursery() as nursery:

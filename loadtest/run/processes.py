@@ -52,13 +52,21 @@ class Process:
         """Run the process until it ends. A cancelled call kills it."""
         # In a session of its own, so that Ctrl-C reaches the parent alone. The end of the parent, however it
         # ends, closes the standard input of the process, and the process then ends.
-        process = self._process = await trio.lowlevel.open_process(
-            [sys.executable, "-m", "loadtest.run.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        try:
+            process = self._process = await trio.lowlevel.open_process(
+                [sys.executable, "-m", "loadtest.run.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self.failure = (
+                f"{self.name} could not be started ({error.strerror}); give fewer --processes, or give the "
+                "machine more memory or a higher limit of processes (`ulimit -u`)"
+            )
+            self.over.set()
+            return
         said = bytearray()
         try:
             assert process.stdin is not None  # noqa: S101  these three were asked for

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 from pathlib import Path
@@ -29,6 +30,20 @@ async def test_an_action_runs_at_its_time_and_reports_its_exit_code_and_the_end_
     assert (report.name, report.exit_code) == ("act", 3)
     assert report.output.endswith("x\nlast words\n")
     assert len(report.output) == OUTPUT_BYTES
+
+
+async def test_an_action_whose_shell_cannot_be_started_is_reported_in_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuse(*_arguments: object, **_options: object) -> trio.Process:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(trio.lowlevel, "open_process", refuse)
+    report = await run_action(action("true"), begin=trio.current_time(), at=0)
+    assert (report.exit_code, report.output) == (
+        126,
+        "The shell could not be started: Resource temporarily unavailable.",
+    )
 
 
 async def test_all_processes_of_an_action_are_ended_at_its_timeout(tmp_path: Path) -> None:

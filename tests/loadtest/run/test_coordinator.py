@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import socket
@@ -98,6 +99,18 @@ async def test_the_processes_begin_together_within_50_milliseconds(tmp_path: Pat
         if abs(came["127.0.0.2"] - came["127.0.0.3"]) <= 0.05:
             return
     pytest.fail("no two processes began within 50 ms of each other")
+
+
+async def test_a_process_that_cannot_be_started_is_reported_in_words_before_anything_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_arguments: object, **_options: object) -> trio.Process:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(trio.lowlevel, "open_process", refuse)
+    words = r"^process 1 could not be started \(Resource temporarily unavailable\); give fewer --processes"
+    with pytest.raises(CannotRun, match=words):
+        await carry(orders(scenario("ws://127.0.0.1:9/{id}"), tmp_path))
 
 
 class Harm:
