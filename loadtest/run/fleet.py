@@ -110,6 +110,11 @@ class Fleet:
                 while not all(one.gone for one in self._charge_points):  # noqa: ASYNC110  nobody else looks
                     await trio.sleep(_LOOK_S)
                 nursery.cancel_scope.cancel()
+        if limit.cancelled_caught:
+            # Calls that are still open must be counted, and the connections end with the run.
+            for charge_point in self._charge_points:
+                if charge_point.connected:
+                    charge_point.take_loss()
 
     async def _hurry(self, stop: trio.Event, limit: trio.CancelScope) -> None:
         await stop.wait()
