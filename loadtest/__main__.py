@@ -111,6 +111,11 @@ def validate(scenario: str, options: ScenarioOptions = _SCENARIO, machine: Machi
     """Check a scenario, and show what a run of it would do and need.
 
     The exit code is 0 if the scenario is good, and otherwise 2.
+
+    Parameters
+    ----------
+    scenario
+        Name of a shipped scenario, such as smoke, or path of a TOML file.
     """
     _show_plan(options.read(scenario), machine)
     return 0
@@ -137,7 +142,7 @@ def show(scenario: str | None = None) -> int:
 
 @app.command(name="merge")
 def merge_parts(
-    files: list[Path],
+    files: Annotated[list[Path], Parameter(negative=())],
     *,
     output: Path,
     html_file: Annotated[Path | None, Parameter(name="--html")] = None,
@@ -154,6 +159,12 @@ def merge_parts(
 
     output
         File that gets the results of the whole run.
+
+    html_file
+        File that gets the report of the whole run as one HTML page.
+
+    junit_file
+        File that gets the verdict as JUnit XML.
     """
     results = merge([json_file.read(file) for file in files], combine, whole=True)
     conclude(results)
@@ -212,7 +223,13 @@ def clean(scenario: str, options: ScenarioOptions = _SCENARIO) -> int:
 
     These are the charge points whose id is the prefix of the scenario and a number of six digits, or those
     in the credentials file. Their transactions and meter values are deleted with them, and open
-    transactions are ended before. Id tags and tokens stay, and so do copies in an archive of csms.
+    transactions are ended before. Id tags and tokens stay, and so do copies in an archive of csms. The
+    exit code is 0 if nothing remains, 2 if an option or the scenario is wrong, and otherwise 1.
+
+    Parameters
+    ----------
+    scenario
+        Name of a shipped scenario, such as smoke, or path of a TOML file.
     """
     read = options.read(scenario)
     target = read.target
@@ -258,10 +275,14 @@ def contrast(
         Name of a shipped scenario, or path of a TOML file.
 
     group
-        Name of the group that only every second run has.
+        Name of the group that is left out of every second run.
 
     rounds
-        Number of times that each of the two is run.
+        Number of times that the scenario is run without the group, and again with it.
+
+    progress
+        `auto` is a live view on a terminal, and a line each 10 s otherwise. `jsonl` is one JSON object a
+        second. Both go to standard error.
     """
     whole = options.read(scenario)
     sides: tuple[tuple[Scenario, list[Results]], ...] = ((leave_out(whole, group), []), (whole, []))

@@ -54,7 +54,8 @@ class ScenarioOptions:
         AuthorizationKey. 32 to 40 hexadecimal digits stand for bytes.
 
     certificates
-        Directory of client certificates for security profile 3: <id>.pem (the chain) and <id>.key.
+        Directory of client certificates for security profile 3. Each charge point has two files, named
+        by its id: ID.pem (the chain) and ID.key.
 
     credentials_file
         CSV file of the charge points, with the columns id, password, token, id_tag, certificate and key. Only

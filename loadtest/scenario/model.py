@@ -34,9 +34,13 @@ type FaultName = Literal[
 class Target(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The central system, and where the credentials are. Options of the command line replace these values.
 
-    `url` has `{id}` in the place of the charge point's id, and may have `{token}`. All other values name
-    files. `credentials_file` is a CSV file with a header of the columns `id`, `password`, `token`, `id_tag`,
-    `certificate` and `key`, of which only `id` is necessary; its rows then are the charge points.
+    `url` has `{id}` in the place of the charge point's id, and may have `{token}`.
+    `admin_url` is the address of the admin API of csms. `certificates` names a directory, and all other texts
+    name files. `credentials_file` is a CSV file with a header of the columns `id`, `password`, `token`,
+    `id_tag`, `certificate` and `key`, of which only `id` is necessary. Its rows are then the charge points.
+
+    With `tls_resumption`, a charge point that connects again resumes its TLS session, if the central system
+    allows it.
     """
 
     url: str | None = None
@@ -111,8 +115,9 @@ class Group(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Charge points that behave alike. The groups share the fleet in the proportion of their weights.
 
     Without `heartbeat_s`, a charge point takes the interval of the central system. With 0, it sends no
-    Heartbeat of its own. `answers` `never` makes charge points that never answer a call. `faults` are names
-    of table Faults of the guide.
+    Heartbeat of its own. `answers` `never` makes charge points that never answer a call. `reboot_s` is the
+    time from a Reset until the next connection. `connectors` is the number of connectors, of which the first
+    one charges.
     """
 
     name: Name
@@ -130,7 +135,7 @@ class Group(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Fleet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The charge points. `answer_s` is how long they wait for an answer.
+    """The charge points. `answer_s` is how long they wait for an answer, and `connect_s` for a connection.
 
     Their ids are `prefix` and a number of six digits. `id_tags` are shared in turn.
     """
@@ -240,7 +245,9 @@ class Threshold(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Generator(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Limits of the load generator itself. Beyond them the run is INVALID.
 
-    `lag_p99_s` and `lag_max_s` bound how late its event loop was, per process and stage.
+    Each limit is for each process and stage. `cpu_share` bounds the share of a core, and `lag_p99_s` and
+    `lag_max_s` bound how late timers were. `late_share` bounds the share of sends that were late although the
+    charge point was free.
     """
 
     cpu_share: Share = 0.85
@@ -252,6 +259,7 @@ class Generator(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Checks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which correctness is checked.
 
+    With `history`, a run with `admin_url` compares what was acknowledged with what is stored.
     `schemas_share` is the share of the answers that are checked against OCPP's schemas.
     """
 
