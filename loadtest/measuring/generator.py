@@ -229,7 +229,8 @@ def find_invalid(
     return reasons
 
 
-def _often(report: GeneratorReport) -> float:
+def judged_lag_s(report: GeneratorReport) -> float:
+    """Return the lag that `lag_p99_s` bounds: the p99, if so many timers were late that it says something."""
     return report.lag_p99_s if report.lag_often_s is None else report.lag_often_s
 
 
@@ -240,11 +241,11 @@ def _judge_stage(limits: Generator, stage: str, reports: Sequence[GeneratorRepor
             f"process {busy.process} used {busy.cpu_share:.0%} of a core in stage {stage}; at most "
             f"{limits.cpu_share:.0%} are allowed, so use more processes or fewer charge points"
         )
-    slow = max(reports, key=_often)
-    if _often(slow) > limits.lag_p99_s:
+    slow = max(reports, key=judged_lag_s)
+    if judged_lag_s(slow) > limits.lag_p99_s:
         yield (
-            f"the timers of process {slow.process} were {_often(slow):.3f} s late (p99) in stage {stage}; "
-            f"at most {limits.lag_p99_s:g} s are allowed"
+            f"the timers of process {slow.process} were {judged_lag_s(slow):.3f} s late (p99) in stage "
+            f"{stage}; at most {limits.lag_p99_s:g} s are allowed"
         )
     stopped = max(reports, key=lambda report: report.lag_max_s)
     if stopped.lag_max_s > limits.lag_max_s:

@@ -78,16 +78,20 @@ def describe_history(results: Results) -> str:
         )
     if history.retried:
         words += (
-            f" {history.retried:,} of these facts were sent more than once, and {history.replayed:,} of them "
-            "were stored by an earlier transmission."
+            f" {history.retried:,} of these facts {_was(history.retried)} sent more than once, and "
+            f"{history.replayed:,} of them {_was(history.replayed)} stored by an earlier transmission."
         )
     if history.values:
-        words += f" {plural(history.values, 'acknowledged meter value')} were looked for."
+        words += f" {plural(history.values, 'acknowledged meter value')} {_was(history.values)} looked for."
     if history.partly is not None:
         words += f" Not everything was looked at: {history.partly}."
     if history.finding_count > len(history.findings):
         words += f" Of {history.finding_count:,} contradictions, {len(history.findings):,} are shown."
     return words
+
+
+def _was(number: int) -> str:
+    return "was" if number == 1 else "were"
 
 
 def _violation(results: Results, kind: Violation) -> Check:

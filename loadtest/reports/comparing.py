@@ -28,7 +28,7 @@ from loadtest.measuring.verdict import EXIT_CODES
 from loadtest.reports.headline import STYLES, Headline, name_of
 from loadtest.reports.headline import show as show_value
 from loadtest.reports.json_file import read
-from loadtest.reports.words import number, plural
+from loadtest.reports.words import date, number, plural
 from loadtest.results import Results
 from loadtest.scenario.model import Measure, Threshold
 
@@ -43,6 +43,7 @@ _SHOWN: Final[tuple[Measure, ...]] = (
     "p99",
     "p999",
     "max",
+    "calls",
     "error_share",
     "late",
     "dropped",
@@ -76,11 +77,12 @@ class Condition(Struct, frozen=True, kw_only=True):
 
 
 class Side(Struct, frozen=True):
-    """The runs of one side. Their value is the median of their values."""
+    """The runs of one side, and the names of their files. Their value is the median of their values."""
 
     name: str
     runs: Sequence[Results]
     sources: Sequence[ResultsSource]
+    files: Sequence[str]
 
 
 class Spread(Struct, frozen=True):
@@ -124,8 +126,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
                 "COMPARED", "No condition was given with --fail-if, so nothing was judged.", good=None
             )
         if held:
-            return Headline("FAILED", f"{held} of {total} {'holds' if held == 1 else 'hold'}.", good=False)
-        none = "The condition does not hold." if len(self.decided) == 1 else f"None of {total} holds."
+            return Headline("FAILED", _describe_held(held, len(self.decided)), good=False)
+        none = "The condition does not hold." if len(self.decided) == 1 else f"None of the {total} holds."
         return Headline("PASSED", none, good=True)
 
     @property
@@ -154,6 +156,10 @@ def compare(before: Sequence[Path], after: Sequence[Path], conditions: Sequence[
 
 def show(comparison: Comparison, console: Console) -> None:
     """Print the comparison. The last line is the verdict in one sentence."""
+    for side in (comparison.before, comparison.after):
+        for file, run in zip(side.files, side.runs, strict=True):
+            about = f"{run.scenario.name}, {date(run.started_at)}, csms {run.release}"
+            console.print(Text(f"{side.name}: {file} ({about})"), soft_wrap=not console.is_terminal)
     _show_differences(console, comparison.differences)
     table = Table(title="Corrected latencies and counts", title_justify="left", title_style="bold")
     for place, name in enumerate(("measure", "A", "B", "change")):
@@ -268,7 +274,7 @@ def _short(value: Any) -> str:
 
 def _read_side(name: str, paths: Sequence[Path]) -> Side:
     runs = [read(path) for path in paths]
-    return Side(name, runs, [ResultsSource(run) for run in runs])
+    return Side(name, runs, [ResultsSource(run) for run in runs], [path.name for path in paths])
 
 
 def _find_measure(words: str, name: str) -> Measure:
@@ -292,11 +298,12 @@ def _decide(condition: Condition, one: Side, other: Side) -> Decided:
     """Raises Missing."""
     before, after = (spread(side, condition.threshold).middle for side in (one, other))
     measure = condition.threshold.measure
+    holds = condition.holds(before, after)
     words = (
-        f"{condition.words}: {show_value(measure, before)} became {show_value(measure, after)} "
-        f"({_describe_change(before, after)})"
+        f"{condition.words} {'holds' if holds else 'does not hold'}: {show_value(measure, before)} in "
+        f"{one.name}, {show_value(measure, after)} in {other.name} ({_describe_change(before, after)})"
     )
-    return Decided(condition, words, condition.holds(before, after))
+    return Decided(condition, words, holds)
 
 
 def _rows(one: Side, other: Side) -> Iterator[Compared]:
@@ -332,6 +339,14 @@ def _describe(measure: Measure, values: Spread) -> str:
     return middle if values.number == 1 else f"{middle} ({least} to {greatest})"
 
 
+def _describe_held(held: int, total: int) -> str:
+    if total == 1:
+        return "The condition holds."
+    return f"{held} of the {total} conditions {'holds' if held == 1 else 'hold'}."
+
+
 def _describe_change(before: float, after: float) -> str:
+    if before == after:
+        return "no change"
     found = change(before, after)
     return "from 0" if found == inf else f"{found:+.1%}".replace("%", " %")

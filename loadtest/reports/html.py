@@ -12,6 +12,7 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from msgspec import Struct
 
+from loadtest.measuring.generator import OFTEN, judged_lag_s
 from loadtest.measuring.histograms import Distribution
 from loadtest.reports import words
 from loadtest.reports.certificate_table import in_seconds, lines
@@ -26,6 +27,8 @@ from loadtest.results import GeneratorReport, Results
 
 _PLOTS = ("latency", "spectrum", "connections", "handshakes", "calls", "errors")
 _MOST_STORMS = 6
+_REACH = 97
+"""Where the greatest value is, in percent of the width. The round end of a bar needs the rest."""
 _MOST_ERRORS = 40
 _FINE = 100_000
 """A storm is shorter than one column of the overview, so its plot has a column for each slice."""
@@ -45,6 +48,7 @@ class Health(Struct, frozen=True, kw_only=True):
     stage: str
     cpu_share: float
     lag_p99_s: float
+    lag_judged_s: float
     lag_max_s: float
     gc_pause_max_s: float
     memory_bytes: int
@@ -105,6 +109,7 @@ def _content(results: Results) -> dict[str, Any]:
         "errors": results.errors.most_common(_MOST_ERRORS),
         "more_errors": max(0, len(results.errors) - _MOST_ERRORS),
         "health": _health(results.generator),
+        "often": OFTEN,
         "certificate": lines(results) if results.scenario.table == "certificate" else [],
         "scenario_json": msgspec.json.format(msgspec.json.encode(results.scenario), indent=2).decode(),
         "all_calls": ALL,
@@ -149,7 +154,7 @@ def _reaches(rows: Sequence[Row]) -> dict[str, Reach]:
     span = log10(max(2.0, max((row.max for row in rows), default=1.0) / least))
 
     def place(value: float) -> float:
-        return 100 * max(0.0, log10(max(value, least) / least)) / span
+        return _REACH * max(0.0, log10(max(value, least) / least)) / span
 
     return {row.name: Reach(place(row.p50), place(row.p99), place(row.max)) for row in rows}
 
@@ -163,6 +168,7 @@ def _health(reports: Sequence[GeneratorReport]) -> list[Health]:
             stage=stage,
             cpu_share=max(one.cpu_share for one in ones),
             lag_p99_s=max(one.lag_p99_s for one in ones),
+            lag_judged_s=max(map(judged_lag_s, ones)),
             lag_max_s=max(one.lag_max_s for one in ones),
             memory_bytes=sum(one.memory_bytes for one in ones),
             files=max(one.files for one in ones),

@@ -25,7 +25,7 @@ _RANKS: Final[dict[Measure, str]] = {
 }
 _COUNTS: Final[dict[Measure, str]] = {
     "calls": "how many {things} were answered",
-    "errors": "how many {things} failed; of all calls, refused and lost connections count too",
+    "errors": "how many {things} got an error or no answer",
     "error_share": "the share of {things} that got an error or no answer",
     "late": "calls that left more than 0.1 s after they were due",
     "dropped": "calls that never left, because too many others waited",
@@ -37,6 +37,12 @@ _COUNTS: Final[dict[Measure, str]] = {
     "violations": "lost, doubled or changed transactions and meter values, and wrong answers",
     "growth_share": "how much longer the average call took in the last quarter of the soak than in the first",
 }
+_COUNTS_OF_COMMANDS: Final[dict[Measure, str]] = {
+    "calls": "how many {things} ended, whatever their outcome was",
+    "errors": "how many {things} ended otherwise than the scenario expects",
+    "error_share": "the share of {things} that ended otherwise than the scenario expects",
+}
+_ALL_ERRORS: Final = "how many calls and commands failed, and how many connections were refused or lost"
 
 COUNTERS: Final = {
     "calls": "calls that were answered",
@@ -49,7 +55,7 @@ COUNTERS: Final = {
     "exhausted": "connections that found no free port, file or memory on this machine",
     "failed": "calls that got an error or no answer",
     "given_up": "messages that a charge point gave up after all its attempts",
-    "interrupted": "calls whose connection ended before the answer",
+    "interrupted": "calls whose connection, or the run, ended before the answer",
     "late": "calls and commands that left more than 0.1 s after they were due",
     "late_generator": "of these, those that were late because of the generator itself",
     "offline": "calls that were due while the charge point was offline, and were not sent",
@@ -88,7 +94,12 @@ def meaning_of(threshold: Threshold, scenario: Scenario) -> str:
     kind = {"call": "calls", "command": "commands", "phase": "connections"}[what]
     things = kind if of is None or what == "phase" else f"{of} {kind}"
     if measure not in LATENCIES:
-        return _COUNTS[measure].format(things=things)
+        if measure == "errors" and of is None:
+            return _ALL_ERRORS
+        if what == "phase" and of is not None:
+            return f"how often this was measured: {_PHASES[of]}"
+        counts = _COUNTS | _COUNTS_OF_COMMANDS if what == "command" else _COUNTS
+        return counts[measure].format(things=things)
     match measure:
         case "mean":
             time = f"the average time of {things}"

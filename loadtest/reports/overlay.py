@@ -73,7 +73,8 @@ def _latency(runs: list[_Run]) -> Plot:
     return _over_time(
         runs,
         "p99 over time",
-        "What 99 of 100 calls kept within, corrected. The scale is logarithmic.",
+        "What 99 of 100 calls kept within, corrected. The scale is logarithmic. In a gap, no call was "
+        "answered.",
         scale=Log(max(_LEAST_S, min(values)), max(_LEAST_S, *values, 1e-3)),
         name=name_latency,
         value=lambda one: one.p99,
@@ -85,7 +86,7 @@ def _calls(runs: list[_Run]) -> Plot:
     return _over_time(
         runs,
         "Calls a second",
-        "Calls that were answered. Latencies of different loads say little.",
+        "Calls that were answered. Latencies of different loads cannot be compared.",
         scale=Linear(max(one.calls for *_, found in runs for one in found)),
         name=number,
         value=lambda one: one.calls,
@@ -110,8 +111,11 @@ def _over_time(
             words,
             look,
             draw(
-                None if (y := value(one)) is None else place(times.at(one.middle), scale.at(y))
-                for one in found
+                (
+                    None if (y := value(one)) is None else place(times.at(one.middle), scale.at(y))
+                    for one in found
+                ),
+                dash=WIDTH / len(longest),
             ),
         )
         for words, look, found in runs

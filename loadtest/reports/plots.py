@@ -5,7 +5,7 @@ that the words themselves are not stretched.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -20,13 +20,15 @@ from loadtest.reports.scales import (
     name_percentile,
     name_time,
 )
-from loadtest.reports.words import duration, moment, number, percent
+from loadtest.reports.words import duration, moment, number, percent, plural
 from loadtest.results import Results, StormReport
 
 WIDTH, HEIGHT = 1000, 300
 _LEAST_S = 1e-5
 _SPECTRUM_POINTS = 160
 _BEFORE_STORM_S = 5.0
+_LEAST_DASH = 6.0
+_BY: Final = {"reset": "a TCP reset", "close": "a CLOSE frame", "freeze": "silence"}
 
 type Look = Literal["main", "light", "extreme", "second", "bad"]
 """`main` is what the plot is about, `second` what it is compared with, `extreme` its outermost values."""
@@ -110,7 +112,8 @@ class Overview:
         values = [value for one in self._columns for value in (one.p50, one.max) if value is not None]
         return self._plot(
             "Latency over time",
-            "Corrected: from the moment at which a call was due. The scale is logarithmic.",
+            "Corrected: from the moment at which a call was due. The scale is logarithmic. In a gap, no call "
+            "was answered.",
             "latency",
             scale=Log(max(_LEAST_S, min(values, default=1e-3)), max(_LEAST_S, *values, 1e-3)),
             name=name_latency,
@@ -154,7 +157,7 @@ class Overview:
     def handshakes(self) -> Plot:
         return self._rate(
             "Handshakes a second",
-            "Connections that were opened, with TLS and upgrade.",
+            "Websockets that were opened.",
             "handshakes/s",
             "main",
             lambda one: one.handshakes,
@@ -187,7 +190,8 @@ class Overview:
         lines: list[Line] = []
         for words, look, value in series:
             points = [self._point(one, value(one), scale) for one in self._columns]
-            lines.append(Line(words, look, draw(points), _area(points) if area and not lines else None))
+            path = draw(points, dash=WIDTH / len(self._columns))
+            lines.append(Line(words, look, path, _area(points) if area and not lines else None))
         hovers = [
             Hover(
                 WIDTH * self._times.at(one.begin),
@@ -261,7 +265,7 @@ def recovery(storm: StormReport, fine: Sequence[Column], end: float) -> Plot:
     begin = max(0.0, storm.at - _BEFORE_STORM_S)
     before = [one for one in fine if one.end <= storm.at + 1e-6] or list(fine[:1])
     whole = max(1, before[-1].booted)
-    inside = [one for one in fine if begin - 1e-6 <= one.begin <= until]
+    inside = [one for one in fine if begin - 1e-6 <= one.begin and one.end <= until + 1e-6]
     times, scale = Times(begin - storm.at, until - storm.at), Linear(1.0)
     after = [(one, one.end - storm.at) for one in inside]
     connected, accepted = (
@@ -289,9 +293,11 @@ def recovery(storm: StormReport, fine: Sequence[Column], end: float) -> Plot:
         )
         for one, x in after
     ]
+    lost = f"{plural(storm.cut, 'connection')} lost by {_BY.get(storm.how, storm.how)}"
     return Plot(
-        title=f"Storm in {storm.stage}",
-        note=f"{number(storm.cut)} connections lost by {storm.how}; seconds after the storm.",
+        title=f"Recovery from the storm at {moment(storm.at)}",
+        note=f"{lost}, in stage {storm.stage}. The time counts from the storm. 100 % is what was accepted "
+        "before it.",
         unit="share of before",
         x_ticks=[Tick(100 * times.at(x), f"{x:.3g} s") for x in times.ticks()],
         y_ticks=ticks(scale, percent),
@@ -318,10 +324,13 @@ def place(x: float, y: float) -> tuple[float, float]:
     return WIDTH * x, HEIGHT * (1 - y)
 
 
-def draw(points: Iterable[_Point]) -> str:
-    """Draw a line. A point that stands alone becomes a dot."""
+def draw(points: Iterable[_Point], dash: float = _LEAST_DASH) -> str:
+    """Draw a line. A point that stands alone becomes a dash that is as wide as its column."""
+    dash = max(dash, _LEAST_DASH)
     return " ".join(
-        "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in run) + ("h.01" if len(run) == 1 else "")
+        f"M{run[0][0] - dash / 2:.1f} {run[0][1]:.1f}h{dash:.1f}"
+        if len(run) == 1
+        else "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in run)
         for run in _runs(points)
     )
 

@@ -53,3 +53,12 @@ def test_the_words_on_the_history_name_what_was_not_looked_at_and_not_shown() ->
         "No start or stop of a transaction was acknowledged, so there was none to look for."
     )
     assert describe_history(results(history=None)).endswith("before the stored transactions were read.")
+
+
+def test_one_fact_and_one_value_are_spoken_of_in_the_singular() -> None:
+    history = HistoryReport(starts=1, stops=1, stored=1, retried=1, replayed=1, values=1)
+    assert describe_history(results(history=history)) == (
+        "1 start and 1 stop were acknowledged, and 1 transaction is stored. 1 of these facts was sent more "
+        "than once, and 1 of them was stored by an earlier transmission. 1 acknowledged meter value was "
+        "looked for."
+    )

@@ -40,8 +40,8 @@ def run(before: Sequence[Path], after: Sequence[Path], *conditions: str) -> tupl
 def test_a_run_that_is_20_percent_slower_fails_a_condition_of_10_percent(files: dict[str, Path]) -> None:
     code, shown = run([files["before"]], [files["slower"]], "p99>+10%")
     assert code == 99
-    assert "✗ p99>+10%: " in shown
-    assert shown.endswith("FAILED: 1 of 1 condition holds.\n")
+    assert "✗ p99>+10% holds: " in shown
+    assert shown.endswith("FAILED: The condition holds.\n")
 
 
 HOLDS = {
@@ -64,15 +64,27 @@ HOLDS = {
 def test_a_condition_compares_what_it_says(files: dict[str, Path]) -> None:
     _, shown = run([files["before"]], [files["slower"]], *HOLDS)
     judged = dict(
-        line.rpartition(": ")[0].split(" ", 1)[::-1] for line in shown.splitlines() if line[0] in "✗✓"
+        line.partition(": ")[0].split(" ", 1)[::-1] for line in shown.splitlines() if line[0] in "✗✓"
     )
-    assert judged == {condition: "✗" if holds else "✓" for condition, holds in HOLDS.items()}
+    assert judged == {
+        f"{condition} {'holds' if holds else 'does not hold'}": "✗" if holds else "✓"
+        for condition, holds in HOLDS.items()
+    }
+    held = sum(HOLDS.values())
+    assert shown.endswith(f"FAILED: {held} of the {len(HOLDS)} conditions hold.\n")
 
 
 def test_equal_runs_fail_no_condition(files: dict[str, Path]) -> None:
     code, shown = run([files["before"]], [files["before"]], "p99>+0%", "p99<-0%", "errors>+0")
     assert code == 0
-    assert shown.endswith("PASSED: None of 3 conditions holds.\n")
+    assert shown.endswith("PASSED: None of the 3 conditions holds.\n")
+    assert "+0" not in shown.replace("p99>+0%", "").replace("errors>+0", "")
+
+
+def test_a_comparison_names_the_files_of_both_sides(files: dict[str, Path]) -> None:
+    _, shown = run([files["before"]], [files["slower"], files["much slower"]])
+    heads = [line.partition(" (")[0] for line in shown.splitlines() if line[:2] in {"A:", "B:"}]
+    assert heads == ["A: before.json", "B: slower.json", "B: much slower.json"]
 
 
 def test_the_value_of_several_runs_is_their_median_and_the_spread_is_shown(files: dict[str, Path]) -> None:

@@ -38,6 +38,22 @@ def test_the_verdict_comes_first(passed: str) -> None:
     assert "INCORRECT" in html.render(failing())
 
 
+@pytest.mark.parametrize(("often", "red"), [(0.0, False), (None, True), (0.2, True)])
+def test_a_lag_of_the_generator_is_red_only_if_it_counts(often: float | None, *, red: bool) -> None:
+    made = results()
+    slow = replace(made.generator[0], lag_p99_s=0.222, lag_often_s=often)
+    page = html.render(replace(made, generator=[slow]))
+    assert f"<td{' class="miss"' if red else ''}>222 ms</td>" in page
+
+
+def test_a_narrow_screen_leaves_out_the_percentiles_that_would_write_over_their_neighbours(
+    passed: str,
+) -> None:
+    kept = re.findall(r'<span class="x" style="left:[-0-9.]+%">([0-9.]+ %)</span>', passed)
+    assert (kept[:2], "50 %" in kept) == (["0 %", "99 %"], False)
+    assert re.search(r'<span class="x spare" style="left:[0-9.]+%">50 %</span>', passed)
+
+
 @pytest.mark.parametrize(
     "heading",
     [
@@ -48,7 +64,7 @@ def test_the_verdict_comes_first(passed: str) -> None:
         "Connections and boots",
         "Handshakes a second",
         "Phases of getting connected",
-        "Storm in storm",
+        "Recovery from the storm at 15:30",
         "Calls a second",
         "Errors a second",
         "Correctness",

@@ -54,6 +54,22 @@ def test_each_phase_of_a_connection_has_a_meaning(phase: Phase) -> None:
             "the longest time of RemoteStartTransaction commands, from when each was sent until its answer",
         ),
         (Threshold(measure="calls", of="StopTransaction"), "how many StopTransaction calls were answered"),
+        (
+            Threshold(measure="error_share", of="Authorize"),
+            "the share of Authorize calls that got an error or no answer",
+        ),
+        (
+            Threshold(measure="error_share", of="RemoteStartTransaction"),
+            "the share of RemoteStartTransaction commands that ended otherwise than the scenario expects",
+        ),
+        (
+            Threshold(measure="errors"),
+            "how many calls and commands failed, and how many connections were refused or lost",
+        ),
+        (
+            Threshold(measure="calls", of="tls"),
+            "how often this was measured: the TLS handshake",
+        ),
     ],
 )
 def test_a_meaning_names_what_was_measured_and_from_when(threshold: Threshold, words: str) -> None:

@@ -29,6 +29,8 @@ def test_both_sides_are_in_each_plot_and_each_tag_is_closed(folder: Path) -> Non
     assert text.count("</svg>A</li>") == text.count("</svg>B</li>") == 3
     words = " ".join(" ".join(page.words).split())
     assert "✗ FAILED" in words
+    assert "A : one.json (" in words
+    assert "✗ p99>+10% holds: " in words
     assert "p99 of all calls" in words
 
 
@@ -51,3 +53,4 @@ def test_runs_without_any_measurement_have_a_page(folder: Path, tmp_path: Path) 
     page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert page.open == []
     assert page.tags["figure"] == 0
+    assert "No call was answered on either side." in page.words

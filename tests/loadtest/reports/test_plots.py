@@ -60,7 +60,7 @@ def test_a_line_is_interrupted_where_nothing_was_measured() -> None:
     some[22] = replace(some[22], p99=None)
     of_p99 = next(line for line in Overview(RUN, some).latency().lines if line.words == "p99")
     assert of_p99.path.count("M") == 4
-    assert of_p99.path.count("h.01") == 1  # The point between two gaps is a dot.
+    assert of_p99.path.count("h") == 1  # The point between two gaps is a dash.
 
 
 def test_a_higher_latency_is_drawn_higher_by_the_same_distance_for_each_power_of_ten() -> None:
@@ -95,5 +95,7 @@ def test_the_recovery_of_a_storm_begins_just_before_it_and_marks_its_end() -> No
     least = min(plot.hovers, key=lambda hover: float(hover.words.split("accepted: ")[1].removesuffix(" %")))
     assert least.words.startswith("+5 s\n")
     assert RUN.seconds > STORM_AT + RECOVERED_S
+    places = [float(point.split()[0]) for point in plot.lines[0].path.strip("M").split("L")]
+    assert len(places) == len(set(places))  # Nothing is drawn beyond the end of the plot.
     endless = recovery(replace(RUN.storms[0], recovered_s=None), columns(RUN, 10_000), RUN.seconds)
     assert [mark.words for mark in endless.marks] == ["storm"]
