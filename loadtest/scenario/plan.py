@@ -14,10 +14,13 @@ from loadtest.scenario.timeline import Timeline
 
 KIB = 1024
 MIB = KIB * KIB
-PLAIN_BYTES = 20 * KIB
-TLS_BYTES = 44 * KIB
+PLAIN_BYTES = 9 * KIB
+TLS_BYTES = 36 * KIB
 PROCESS_BYTES = 42 * MIB
-"""Memory of a charge point without and with TLS, and of a process with its part of what processes share."""
+"""Memory of a charge point without and with TLS, and of a process with its part of what processes share.
+
+Measured: 8 KiB without TLS, and with it 30 KiB in a hold and 40 KiB when 1,000 charge points have left.
+"""
 PROCESS_FILES = 15
 """Open files of a process that are not connections of charge points."""
 

@@ -17,10 +17,10 @@ def test_a_plan_has_the_connections_files_ports_and_memory_of_the_machine() -> N
     assert plan.handshakes_per_second == pytest.approx(360)
     assert plan.files_per_process == 18_015
     assert plan.ports_per_source_address == 12_000
-    assert plan.memory_bytes == 36_000 * 44 * 1024 + 3 * 42 * 1024 * 1024
+    assert plan.memory_bytes == 36_000 * 36 * 1024 + 3 * 42 * 1024 * 1024
     assert plan.short_of == []
     plain = make_plan(replace(SCENARIO, target=Target(url="ws://localhost/{id}")), MACHINE)
-    assert plain.memory_bytes == 36_000 * 20 * 1024 + 3 * 42 * 1024 * 1024
+    assert plain.memory_bytes == 36_000 * 9 * 1024 + 3 * 42 * 1024 * 1024
     commands = (Commands(action="ClearCache", per_second=1.0),)
     assert (
         make_plan(replace(SCENARIO, commands=commands), MACHINE).memory_bytes
