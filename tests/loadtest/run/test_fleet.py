@@ -11,6 +11,7 @@ from loadtest.scenario.model import Scenario
 from loadtest.scenario.timeline import Timeline
 from tests.loadtest.run.runs import scenario
 from tests.support.charge_point_world import jumping
+from tests.support.loadtest_results import small
 from tests.support.small_central import small_central
 
 
@@ -45,6 +46,7 @@ async def test_calls_that_are_still_open_when_a_stopped_run_ends_are_counted(tmp
             stopped = trio.current_time()
             stop.set()
         assert trio.current_time() - stopped <= STOPPED_S + 1
+    fleet.complete(small([]))  # It closes the files.
     counts = recorder.snapshot().counts["all"]
     assert counts["interrupted"] == 3
     assert counts["sent"] == counts["calls"] + counts["interrupted"]
