@@ -64,9 +64,10 @@ async def test_a_charge_point_that_comes_back_resumes_its_tls_session_only_if_th
         async with town(url, plan, tls=trusting) as lives:
             for number in (1, 2, 3):
                 await until(lambda number=number: len(resumed) == number and lives.one.online)  # type: ignore[misc]
-                lives.one.cut("close")
-                await until(lambda number=number: lives.notes.counts["connections"] > number)  # type: ignore[misc]
-    assert resumed[:3] == [False, resumption, resumption]
+                if number < 3:  # A connection that is being opened at the end would disturb the server.
+                    lives.one.cut("close")
+                    await until(lambda number=number: lives.notes.counts["connections"] > number)  # type: ignore[misc]
+    assert resumed == [False, resumption, resumption]
 
 
 @pytest.mark.parametrize(
