@@ -90,6 +90,7 @@ class Queue:
     """The messages of one charge point.
 
     `on_answer` gets each start and stop that was answered, with the status of its id tag, which may be empty.
+    It also gets each stop that was given up, without a status.
     """
 
     __slots__ = (
@@ -251,6 +252,8 @@ class Queue:
         self._world.recorder.count("given_up")
         del self._messages[0]
         self._give_up_transaction(message)
+        if message.action == "StopTransaction":
+            self._on_answer(message, "")
         self.send_first()
 
     def _try_again(self) -> None:
@@ -261,4 +264,7 @@ class Queue:
         """Drop everything of a transaction whose start will not be sent."""
         if message.action == "StartTransaction":
             message.transaction.given_up = True
+            dropped = [one for one in self._messages if one.transaction.given_up]
             self._messages = [one for one in self._messages if not one.transaction.given_up]
+            for stop in (one for one in dropped if one.action == "StopTransaction"):
+                self._on_answer(stop, "")

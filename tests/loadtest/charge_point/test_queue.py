@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+import trio
+from msgspec.structs import replace
+
 from loadtest.history import Acknowledged, Sent, read_journal
 from loadtest.scenario.model import Charging, Fleet, Group, Reconnect, Retries
 from tests.support.charge_point_world import jumping, scenario, town
@@ -53,6 +57,22 @@ async def test_a_start_whose_attempts_are_used_up_is_given_up_with_its_transacti
             assert len(central.of("StartTransaction")) == 3
             assert {each["transactionId"] for each in central.of("MeterValues")} == {101}
             assert len(central.of("MeterValues")) == 4
+
+
+@pytest.mark.parametrize("refused", ["StartTransaction", "StopTransaction"])
+@jumping
+async def test_a_connector_becomes_available_after_a_stop_that_is_given_up(refused: str) -> None:
+    """A stop is given up after its own attempts, and with its start while it waits behind it."""
+    async with small_central() as central:
+        central.answers[refused] = lambda _: Error("InternalError")
+        charging = Charging(charge_s=(100.0, 100.0), pause_s=(3_000.0, 3_000.0), values_s=1_000.0)
+        plan = scenario(replace(group(attempts=2, interval_s=150.0), charging=charging))
+        async with town(central.url, plan) as lives:
+            await until(lambda: lives.notes.counts["given_up"] == 1)
+            await trio.sleep(10.0)
+            statuses = [one["status"] for one in central.of("StatusNotification")]
+            assert statuses[:3] == ["Available", "Available", "Preparing"]
+            assert statuses[-2:] == ["Finishing", "Available"]
 
 
 @jumping
