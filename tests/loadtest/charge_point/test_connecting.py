@@ -15,12 +15,14 @@ from websockets import ConnectionClosed, Subprotocol
 from websockets.trio.server import ServerConnection, serve
 
 from gateway.websocket.client import UpgradeRefused
+from gateway.websocket.light_client import Endpoint, connect_light, resolve
 from loadtest.charge_point.connecting import describe_failure
 from loadtest.scenario.model import Group, Reconnect, Target
 from tests.support.charge_point_world import scenario, town
 from tests.support.small_central import BOOTED
-from tests.support.waiting import until
+from tests.support.waiting import GENEROUS_S, until
 
+HEAD = b"HTTP/1.1 101 Go\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 QUIET = Group(name="quiet", heartbeat_s=0.0, reconnect=Reconnect(model="at_once"))
 
 
@@ -121,3 +123,31 @@ def shake_hands(client: ssl.SSLContext, server: ssl.SSLContext) -> None:
                 side.do_handshake()
             except ssl.SSLWantReadError:
                 continue
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"", "refused without an answer"),
+        (b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", "refused 404"),
+        (HEAD + b"Sec-WebSocket-Accept: x\r\n\r\n", "the answer was no upgrade to a websocket with ocpp1.6"),
+        (b"\x15\x03\x01\x00\x02\x02\x28", "the answer was no upgrade to a websocket with ocpp1.6"),
+        (HEAD + b"A: " + b"b" * 20_000, "the answer was no upgrade to a websocket with ocpp1.6"),
+    ],
+    ids=["left", "not found", "wrong accept", "not HTTP", "endless"],
+)
+async def test_what_a_server_answered_in_place_of_a_websocket_is_named(answer: bytes, words: str) -> None:
+    async def serve(stream: trio.SocketStream) -> None:
+        await stream.receive_some()
+        if answer:
+            await stream.send_all(answer)
+        await stream.aclose()
+
+    with trio.fail_after(GENEROUS_S):
+        async with trio.open_nursery() as nursery:
+            (listener,) = await nursery.start(trio.serve_tcp, serve, 0)
+            url = f"ws://127.0.0.1:{listener.socket.getsockname()[1]}/x"
+            with pytest.raises(UpgradeRefused) as refused:
+                await connect_light(Endpoint(url, await resolve(url)), nursery.start_soon)
+            nursery.cancel_scope.cancel()
+    assert describe_failure(refused.value) == words
