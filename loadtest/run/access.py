@@ -15,7 +15,7 @@ class Accesses:
         """Raises OSError or ssl.SSLError if the file of the trusted certificates cannot be used."""
         self._secrets = secrets
         self._source_addresses = source_addresses
-        self._tls = secrets.url.startswith("wss:")
+        self._tls = secrets.url.lower().startswith("wss:")
         self._shared = make_context(secrets.ca_file) if self._tls or secrets.ca_file is not None else None
 
     def check_certificate(self, index: int, id_: str) -> None:

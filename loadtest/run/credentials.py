@@ -6,7 +6,9 @@ them.
 
 import csv
 import re
+import ssl
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -19,6 +21,7 @@ _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){16,20}")
 _COLUMNS = ("id", "password", "token", "id_tag", "certificate", "key")
 _BYTES_MAX = 256 << 20
 _HIDDEN = "***"
+_ID_TAG_MAX = 20
 
 
 class BadFile(Exception):  # noqa: N818  it says what happened
@@ -111,6 +114,8 @@ def read_secrets(target: Target, charge_points: int) -> Secrets:
         )
     if has_token and "{token}" not in url:
         raise BadFile("there is a token, but target.url has no {token}; put {token} where the token belongs")
+    if target.ca_file is not None:
+        _check_ca_file(Path(target.ca_file))
     certificates = target.certificates
     if certificates is not None and not Path(certificates).is_dir():
         raise BadFile(
@@ -134,8 +139,8 @@ def read_secrets(target: Target, charge_points: int) -> Secrets:
 def read_token(path: Path, name: str) -> str:
     """Return the token or the API key in a file. Raises BadFile."""
     token = _read(path, name).strip()
-    if not token or any(letter.isspace() for letter in token):
-        raise BadFile(f"{name} {path}: the file must hold one token, without spaces")
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise BadFile(f"{name} {path}: the file must hold one token of ASCII characters, without spaces")
     return token
 
 
@@ -151,6 +156,11 @@ def read_passwords(path: Path) -> dict[str, bytes]:
                 f"target.passwords_file {path}, line {number}: give a charge point id, a space and its key, "
                 "as in `LT000000 5f3a...`"
             )
+        if id_ in passwords:
+            raise BadFile(
+                f"target.passwords_file {path}, line {number}: has an id of an earlier line; give each "
+                "charge point one key"
+            )
         passwords[id_] = _password(key.strip())
     return passwords
 
@@ -158,7 +168,7 @@ def read_passwords(path: Path) -> dict[str, bytes]:
 def read_rows(path: Path) -> Iterator[Row]:
     """Read a CSV file with a header. Files in it are relative to its directory. Raises BadFile."""
     name = f"target.credentials_file {path}"
-    lines = csv.reader(_read(path, "target.credentials_file").splitlines())
+    lines = csv.reader(StringIO(_read(path, "target.credentials_file"), newline=""))
     try:
         header = [column.strip() for column in next(lines, [])]
         _check_header(name, header)
@@ -179,6 +189,7 @@ def read_rows(path: Path) -> Iterator[Row]:
                     "give each charge point its own id"
                 )
             seen.add(id_)
+            _check_values(f"{name}, line {number}", row)
             yield Row(
                 id_,
                 _password(row["password"]) if row.get("password") else None,
@@ -228,6 +239,22 @@ def _check_header(name: str, header: list[str]) -> None:
         raise BadFile(f"{name}: {wrong}; the first line names the columns, of {', '.join(_COLUMNS)}")
 
 
+def _check_ca_file(path: Path) -> None:
+    _read(path, "target.ca_file")
+    try:
+        ssl.create_default_context(cafile=path)
+    except ssl.SSLError:
+        raise BadFile(f"target.ca_file {path} has no certificate; give a PEM file of certificates") from None
+
+
+def _check_values(place: str, row: dict[str, str]) -> None:
+    for column, value in row.items():
+        if not value.isprintable():
+            raise BadFile(f"{place}: the {column} has a character that cannot be printed; leave it out")
+    if len(row.get("id_tag", "")) > _ID_TAG_MAX:
+        raise BadFile(f"{place}: the id_tag is too long; OCPP allows {_ID_TAG_MAX} characters")
+
+
 def _password(text: str) -> bytes:
     """Return the bytes of an AuthorizationKey. 32 to 40 hexadecimal digits stand for bytes."""
     return bytes.fromhex(text) if _HEX.fullmatch(text) else text.encode()
@@ -241,7 +268,7 @@ def _read(path: Path, name: str) -> str:
     try:
         if path.stat().st_size > _BYTES_MAX:
             raise BadFile(f"{name} {path} is larger than {_BYTES_MAX >> 20} MiB; give a smaller file")
-        return path.read_text("utf-8")
+        return path.read_text("utf-8-sig")
     except OSError as error:
         raise BadFile(f"{name} {path}: {error.strerror}; give a file that can be read") from None
     except UnicodeDecodeError:

@@ -1,6 +1,7 @@
 """Options of the command line of a run, and what they make of a scenario, checked before anything is sent."""
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,7 @@ from loadtest.scenario.model import Scenario
 from loadtest.scenario.plan import Plan, Resources, is_private, make_plan
 from loadtest.scenario.reading import Overrides, read_scenario, require_target, scale
 
+_LATEST_DAYS = 30
 _PART = re.compile(r"([0-9]{1,4})/([0-9]{1,4})")
 
 
@@ -232,5 +234,14 @@ class MachineOptions:
         if at is None or at.tzinfo is None:
             raise BadOptions(
                 f"--start-at {self.start_at}: give a time with a time zone, such as 2026-12-01T12:00:00Z"
+            )
+        seconds = at.timestamp() - time.time()
+        if seconds <= 0:
+            raise BadOptions(
+                f"--start-at {self.start_at}: this has passed by the clock of this machine; give a later time"
+            )
+        if seconds > _LATEST_DAYS * 86_400:
+            raise BadOptions(
+                f"--start-at {self.start_at}: this is too far away; give a time within {_LATEST_DAYS} days"
             )
         return at.timestamp()

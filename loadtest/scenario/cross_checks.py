@@ -19,11 +19,24 @@ PHASES = ("tcp", "tls", "upgrade", "boot", "service", "back")
 _OF_CALLS = {"mean", "p50", "p90", "p95", "p99", "p999", "max", "calls", "errors", "error_share"}
 _OF_ENDED_CALLS = {"errors", "error_share"}
 _KNOWN_AFTERWARDS = {"recovery_s", "growth_share"}
+_GROUPS_MAX, _STAGES_MAX = 100, 1_000
+_SHORTEST_S = 0.001
+_HOST_MAX, _LABEL_MAX = 253, 63
+_SHELL_BYTES_MAX = 100_000
+"""The system takes no argument of 128 KiB."""
+_PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 _PASSWORD = re.compile(r"^[a-z]+://[^/@]*@", re.IGNORECASE)
 
 
 def find_contradictions(scenario: Scenario) -> Iterator[Wrong]:
     yield from _find_in_target(scenario.target)
+    yield from _find_in_id_tags(scenario.fleet.id_tags)
+    for name, number, most in (
+        ("groups", len(scenario.groups), _GROUPS_MAX),
+        ("stages", len(scenario.stages), _STAGES_MAX),
+    ):
+        if number > most:
+            yield Wrong(name, f"{number:,} are too many; give at most {most:,}")
     yield from _find_twice("groups", [group.name for group in scenario.groups])
     yield from _find_twice("stages", [stage.name for stage in scenario.stages])
     yield from _find_twice("actions", [action.name for action in scenario.actions])
@@ -34,8 +47,7 @@ def find_contradictions(scenario: Scenario) -> Iterator[Wrong]:
         for number, when in enumerate(times):
             yield from _find_in_when(f"{name}[{number}]", when, scenario.stages)
     for number, action in enumerate(scenario.actions):
-        if not action.shell.strip():
-            yield Wrong(f"actions[{number}].shell", "there is no command; give one for the shell")
+        yield from _find_in_shell(f"actions[{number}].shell", action.shell)
     for number, command in enumerate(scenario.commands):
         yield from _find_in_command(f"commands[{number}]", command, scenario)
     for number, threshold in enumerate(scenario.thresholds):
@@ -45,6 +57,8 @@ def find_contradictions(scenario: Scenario) -> Iterator[Wrong]:
 def _find_in_target(target: Target) -> Iterator[Wrong]:
     if target.url is not None:
         yield from _find_in_url("target.url", target.url, ("ws", "wss"))
+        for unknown in sorted(set(_PLACEHOLDER.findall(target.url)) - {"{id}", "{token}"}):
+            yield Wrong("target.url", f"{unknown} stands for nothing; use {{id}} and {{token}}")
         if "{id}" not in target.url:
             yield Wrong("target.url", "there is no {id}; put {id} where the charge point's id belongs")
         if "{token}" in target.url and target.token_file is None and target.credentials_file is None:
@@ -59,13 +73,26 @@ def _find_in_url(place: str, url: str, schemes: tuple[str, str]) -> Iterator[Wro
     if _PASSWORD.match(url):
         yield Wrong(place, "the URL has a user or a password; leave it out, and give secrets in files")
         return
+    if not url.isascii() or not url.isprintable() or " " in url:
+        yield Wrong(place, "a URL has only ASCII characters; write others as %20, and a host as xn--...")
+        return
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+        usable = parts.scheme in schemes and parts.port != 0 and _is_host(parts.hostname or "")
+        rest = parts.fragment or (schemes[0] == "http" and parts.query)
     except ValueError:
         usable = False
     if not usable:
         yield Wrong(place, f"this is not a usable URL; give {schemes[0]}:// or {schemes[1]}:// and a host")
+    elif rest:
+        yield Wrong(place, f"this URL cannot have {rest!r} at its end; leave out what follows the path")
+
+
+def _is_host(name: str) -> bool:
+    """Return whether each label of a host name has a length that DNS allows."""
+    labels = name.removesuffix(".").split(".")
+    fits = len(name) <= _HOST_MAX and all(0 < len(label) <= _LABEL_MAX for label in labels)
+    return fits and "{" not in name
 
 
 def _find_twice(table: str, names: Sequence[str]) -> Iterator[Wrong]:
@@ -74,13 +101,36 @@ def _find_twice(table: str, names: Sequence[str]) -> Iterator[Wrong]:
             yield Wrong(table, f"{number} have the name {name}; give each a name of its own")
 
 
+def _find_in_id_tags(id_tags: Sequence[str]) -> Iterator[Wrong]:
+    for number, id_tag in enumerate(id_tags):
+        if not id_tag.isprintable():
+            yield Wrong(f"fleet.id_tags[{number}]", "a character cannot be printed; give letters and digits")
+
+
+def _find_in_shell(place: str, shell: str) -> Iterator[Wrong]:
+    if not shell.strip():
+        yield Wrong(place, "there is no command; give one for the shell")
+    if "\0" in shell or len(shell.encode()) > _SHELL_BYTES_MAX:
+        yield Wrong(
+            place,
+            f"the command has a zero character or more than {_SHELL_BYTES_MAX:,} bytes; put it into a file, "
+            "and give the name of the file",
+        )
+
+
 def _find_in_group(place: str, group: Group) -> Iterator[Wrong]:
+    if group.heartbeat_s is not None and 0 < group.heartbeat_s < _SHORTEST_S:
+        yield Wrong(
+            join(place, "heartbeat_s"),
+            f"{group.heartbeat_s:g} is too short; give 0 for none, or at least {_SHORTEST_S:g}",
+        )
     if (charging := group.charging) is not None:
         yield from _find_in_span(join(place, "charging.charge_s"), charging.charge_s)
         yield from _find_in_span(join(place, "charging.pause_s"), charging.pause_s)
-        if charging.charge_s[1] == 0:
+        if charging.charge_s[1] < _SHORTEST_S:
             yield Wrong(
-                join(place, "charging.charge_s"), "a transaction takes time; give more than 0 seconds"
+                join(place, "charging.charge_s"),
+                f"a transaction takes time; give at least {_SHORTEST_S:g} seconds as the greatest",
             )
     reconnect = group.reconnect
     if reconnect.model in {"exponential", "jitter"} and reconnect.first_s > reconnect.longest_s:

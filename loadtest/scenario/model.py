@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 type Seconds = Annotated[float, Meta(ge=0, le=30 * 86_400)]
-type Positive = Annotated[float, Meta(gt=0, le=30 * 86_400)]
+type Positive = Annotated[float, Meta(ge=0.001, le=30 * 86_400)]
+"""No time is shorter than a millisecond, so that whatever repeats after it comes to an end."""
 type Share = Annotated[float, Meta(ge=0, le=1)]
 type Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
 type Span = tuple[Seconds, Seconds]

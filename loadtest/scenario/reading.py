@@ -160,7 +160,7 @@ def _read_toml(source: str, path: Path) -> dict[str, Any]:
             content = file.read(_FILE_BYTES_MAX + 1)
         if len(content) > _FILE_BYTES_MAX:
             raise BadScenario(f"{source}: the file is too long; give at most {_FILE_BYTES_MAX >> 20} MiB")
-        return tomllib.loads(content.decode())
+        return tomllib.loads(content.decode("utf-8-sig"))
     except OSError as error:
         raise BadScenario(
             f"{source}: cannot read the file: {error.strerror}; give a TOML file or one of "

@@ -39,6 +39,14 @@ def test_the_charge_points_do_not_get_the_key_of_the_admin_api_and_the_operators
     assert (operators.token, operators.passwords, operators.rows) == (None, {}, (Row("A"),))
 
 
+def test_files_may_begin_with_a_byte_order_mark_and_have_the_line_ends_of_windows(tmp_path: Path) -> None:
+    (rows := tmp_path / "rows").write_bytes(b"\xef\xbb\xbfid,token\r\nA,t\r\n\r\nB,u\r\n")
+    secrets = read_secrets(Target(url=URL, credentials_file=str(rows)), 2)
+    assert [(row.id, row.token) for row in secrets.rows] == [("A", "t"), ("B", "u")]
+    (token := tmp_path / "token").write_bytes(b"\xef\xbb\xbfsecret\r\n")
+    assert read_secrets(Target(url=URL, token_file=str(token)), 1).token == "secret"
+
+
 def test_hexadecimal_passwords_are_bytes_and_other_passwords_are_text(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text(f"A {'0f' * 20}\n\nB plain text \n")
@@ -54,6 +62,13 @@ def test_hexadecimal_passwords_are_bytes_and_other_passwords_are_text(tmp_path: 
         ({"credentials_file": ""}, "id\nA\nA", "line 3: has an id of an earlier line", "its own id"),
         ({"credentials_file": ""}, "id\nA", "has 1 charge points, but the fleet has 2", "--scale"),
         ({"credentials_file": ""}, "id\nA\nB", "there is no token", "--token-file"),
+        ({"credentials_file": ""}, 'id\n"A\nB"\nC', "line 2: the id has a character", "leave it out"),
+        ({"credentials_file": ""}, "id\nA\x1b[2J\nB", "line 2: the id has a character", "leave it out"),
+        ({"credentials_file": ""}, f"id,id_tag\nA,{'x' * 21}\nB,", "line 2: the id_tag is too long", "20"),
+        ({"ca_file": "", "url": "ws://h/{id}"}, "not a certificate", "has no certificate", "PEM"),
+        ({"ca_file": "/nowhere", "url": "ws://h/{id}"}, "", "/nowhere: No such file", "give a file"),
+        ({"api_key_file": "", "url": "ws://h/{id}"}, "schlüssel", "must hold one token", "ASCII"),
+        ({"passwords_file": "", "url": "ws://h/{id}"}, "A a\nA b", "line 2: has an id of an", "one key"),
         ({"token_file": ""}, "a b", "must hold one token", "without spaces"),
         ({"token_file": "/nowhere"}, "", "/nowhere: No such file", "give a file"),
         ({"passwords_file": "", "url": "ws://h/{id}"}, "A", "line 1", "a space and its key"),

@@ -1,3 +1,4 @@
+import json
 import tomllib
 from typing import get_args
 
@@ -108,6 +109,7 @@ THRESHOLDS = """
     of = "boot"
     most = 0
 """
+ACTION = '[[actions]]\nname = "a"\nstage = "hold"\nshell = '
 TARGET = """
     [target]
     url = "http://host/{token}"
@@ -138,7 +140,7 @@ def errors(text: str) -> list[str]:
                 "groups[1].charging.pause_s: the least is 5 and the greatest 4; give the least first",
                 "groups[1].reconnect.first_s: 50 is more than longest_s; give at most 30",
                 "groups[1].cut.away_s: 2 is as long as every_s; give less than 2",
-                "groups[2].charging.charge_s: a transaction takes time; give more than 0 seconds",
+                "groups[2].charging.charge_s: a transaction takes time; give at least 0.001",
             ),
         ),
         (
@@ -199,6 +201,64 @@ def test_keys_that_contradict_each_other_are_all_found(more: str, wanted: tuple[
     assert len(found) == len(wanted), found
     for line, words in zip(found, wanted, strict=True):
         assert line.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("ws://a..b/{id}", "this is not a usable URL; give ws://"),
+        (f"ws://{'a' * 64}.test/{{id}}", "this is not a usable URL; give ws://"),
+        ("ws://{id}.test/{id}", "this is not a usable URL; give ws://"),
+        ("ws://é/{id}", "a URL has only ASCII characters; write others as %20"),
+        ("ws://h/\x1b[2J{id}", "a URL has only ASCII characters; write others as %20"),
+        ("ws://h/a b/{id}", "a URL has only ASCII characters; write others as %20"),
+        ("ws://h/{id}#x", "this URL cannot have 'x' at its end; leave out"),
+        ("ws://h/{name}/{id}", "{name} stands for nothing; use {id} and {token}"),
+    ],
+)
+def test_a_url_that_no_client_can_use_is_refused_before_the_run(url: str, words: str) -> None:
+    (found,) = errors(f"{GOOD}\n[target]\nurl = {json.dumps(url)}")
+    assert found.startswith(f"target.url: {words}")
+
+
+def test_a_query_is_allowed_for_charge_points_and_refused_for_the_admin_api() -> None:
+    target = '[target]\nurl = "ws://[::1]:1/{id}?a=b"\nadmin_url = "http://h"\napi_key_file = "key"\n'
+    assert errors(GOOD + target) == []
+    (found,) = errors(GOOD + target.replace('"http://h"', '"http://h?a=b"'))
+    assert found.startswith("target.admin_url: this URL cannot have 'a=b' at its end")
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ('[fleet]\nid_tags = ["A", "B\\u0007"]', "fleet.id_tags[1]: a character cannot be printed"),
+        (
+            '[[groups]]\nname = "b"\nheartbeat_s = 1e-300',
+            "groups[1].heartbeat_s: 1e-300 is too short",
+        ),
+        (
+            '[[groups]]\nname = "b"\ncharging = { charge_s = [0, 1e-300], pause_s = [0, 0] }',
+            "groups[1].charging.charge_s: a transaction takes time; give at least 0.001",
+        ),
+        (
+            f"{ACTION}'true {'x' * 100_000}'",
+            "actions[0].shell: the command has a zero character",
+        ),
+        (f'{ACTION}"a\\u0000b"', "actions[0].shell: the command has a zero character"),
+    ],
+)
+def test_values_that_would_stop_a_run_in_its_middle_are_refused_before_it(more: str, words: str) -> None:
+    (found,) = errors(f"{GOOD}\n{more}")
+    assert found.startswith(words)
+
+
+def test_more_groups_and_stages_than_anybody_needs_are_refused() -> None:
+    groups = "".join(f'[[groups]]\nname = "g{number}"\n' for number in range(100))
+    stages = "".join(f'[[stages]]\nname = "s{number}"\nkind = "hold"\nseconds = 1\n' for number in range(999))
+    assert errors(GOOD + groups + stages) == [
+        "groups: 101 are too many; give at most 100",
+        "stages: 1,001 are too many; give at most 1,000",
+    ]
 
 
 def test_a_scenario_that_connects_nobody_or_has_a_sequence_without_actions_is_refused() -> None:
