@@ -55,9 +55,14 @@ def judge(results: Results) -> Verdict:
         reasons.add("invalid")
     if source.violations():
         reasons.add("violation")
-    if results.ended == "aborted" or not all(each.passed for each in judged):
+    if results.ended == "aborted" or is_unanswered(results) or not all(each.passed for each in judged):
         reasons.add("threshold")
     return Verdict(judged=judged, invalid=invalid, exit_code=find_exit_code(reasons))
+
+
+def is_unanswered(results: Results) -> bool:
+    """Return whether no call was answered. Such a run fails even if it has no thresholds."""
+    return not results.counts["calls"]
 
 
 def conclude(results: Results) -> Verdict:

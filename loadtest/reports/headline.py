@@ -5,6 +5,7 @@ from typing import Final
 from msgspec import Struct
 
 from loadtest.measuring.measures import LATENCIES
+from loadtest.measuring.verdict import is_unanswered
 from loadtest.reports.checked import failed_checks, without_history
 from loadtest.reports.figures import ALL
 from loadtest.reports.scales import name_latency
@@ -103,6 +104,8 @@ def _missed(results: Results) -> str:
         results.ended == "aborted"
     )
     missed = [judged for judged in results.judged if not judged.passed]
+    if not missed and is_unanswered(results):
+        return "The central system answered no call; the errors above say why"
     if not missed:
         return early or "A threshold was missed"
     worst = missed[0]

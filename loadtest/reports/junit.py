@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
+from loadtest.measuring.verdict import is_unanswered
 from loadtest.reports.checked import checks
 from loadtest.reports.headline import bound_of, headline, name_of, value_of
 from loadtest.results import Results
@@ -79,6 +80,10 @@ def _generator(results: Results) -> Iterator[Element]:
     case = _case(results, "generator", "The run came to its end")
     if results.ended == "interrupted":
         _add(case, "error", headline(results).sentence, message="the run was interrupted", type="interrupted")
+    yield case
+    case = _case(results, "generator", "The central system answered calls")
+    if is_unanswered(results):
+        _add(case, "failure", message="no call was answered", type="unanswered")
     yield case
 
 

@@ -69,6 +69,11 @@ def test_the_verdict_on_results_follows_the_order_of_the_exit_codes(ended: Ended
     assert judge(results).exit_code == next(code for holds, code in expected if holds)
 
 
+def test_a_run_without_thresholds_fails_if_no_call_was_answered() -> None:
+    assert judge(_results()).exit_code == 0
+    assert judge(make_results(make_recorder(), make_scenario())).exit_code == 99
+
+
 def test_the_verdict_is_written_into_the_results() -> None:
     results = _results(MET, MISSED)
     verdict = conclude(results)

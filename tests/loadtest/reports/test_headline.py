@@ -45,6 +45,11 @@ def test_a_missed_threshold_is_named_with_its_value() -> None:
     )
 
 
+def test_a_run_in_which_no_call_was_answered_says_so() -> None:
+    made = results(exit_code=99, counts=Counter(), judged=[])
+    assert headline(made).sentence == "The central system answered no call; the errors above say why."
+
+
 def test_a_run_passes_without_a_look_at_what_is_stored_only_with_these_words() -> None:
     made = results(history=HistoryReport(left_out="no admin API was given"))
     assert "failed, though what is stored was not compared, and" in headline(made).sentence

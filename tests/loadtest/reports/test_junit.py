@@ -82,14 +82,19 @@ def test_an_invalid_run_is_an_error_of_the_generator_and_no_failure_of_the_targe
     assert cases(made, "generator") == {
         "The central system was measured, and not the generator": "error",
         "The run came to its end": "passed",
+        "The central system answered calls": "passed",
     }
     assert [error.text for error in junit.build(made).iter("error")] == ["its event loop was late by 0.3 s"]
+
+
+def test_a_run_in_which_no_call_was_answered_has_a_failure() -> None:
+    assert cases(results(counts=Counter()), "generator")["The central system answered calls"] == "failure"
 
 
 def test_the_counts_of_the_file_are_the_sums_of_its_suites() -> None:
     root = junit.build(replace(failing(), invalid=["too late"]))
     assert {name: root.get(name) for name in ("tests", "failures", "errors", "skipped")} == {
-        "tests": "24",
+        "tests": "25",
         "failures": "2",
         "errors": "1",
         "skipped": "0",
