@@ -77,6 +77,7 @@ class Acknowledged(msgspec.Struct, frozen=True, kw_only=True, tag="acknowledged"
 
 type Line = Sent | Acknowledged
 _encoder = msgspec.json.Encoder()
+_NOBODY_SENT = "no charge point of this run sent; if another run has the same ids, give it its own --prefix"
 _decoder = msgspec.json.Decoder[Line](Line)
 
 
@@ -299,12 +300,12 @@ def _find_inventions(sent: Iterable[tuple[str, Content]], stored: Sequence[Store
     for one in stored:
         if (one.charge_point, _exact(one.start)) not in known:
             yield Finding(
-                "never_sent", f"{one.charge_point}.{one.id} is stored as {one.start}, which nobody sent"
+                "never_sent", f"{one.charge_point}.{one.id} is stored as {one.start}, which {_NOBODY_SENT}"
             )
         if one.stop is not None and (one.charge_point, _exact(one.stop)) not in known:
             yield Finding(
                 "never_sent",
-                f"the stop of {one.charge_point}.{one.id} is stored as {one.stop}, which nobody sent",
+                f"the stop of {one.charge_point}.{one.id} is stored as {one.stop}, which {_NOBODY_SENT}",
             )
 
 

@@ -28,6 +28,8 @@ _PAGES_MAX = 200
 _PAGE = 1_000
 _AT_ONCE = 4
 _PATIENCE_S = 120.0
+_REQUEST_S = 90.0
+"""Time of a whole answer, because the timeout of httpx is for each part of it."""
 _LONGEST_WAIT_S = 30.0
 _BUSY = frozenset({429, 502, 503, 504})
 
@@ -172,8 +174,9 @@ async def _get(
     """Return a page. Ask again while the central system is busy. Raises CannotRead."""
     while True:
         try:
-            response = await api.get(path, params=dict(parameters))
-        except httpx.HTTPError as error:
+            with trio.fail_after(_REQUEST_S):
+                response = await api.get(path, params=dict(parameters))
+        except (httpx.HTTPError, trio.TooSlowError) as error:
             await patience.wait(1.0, type(error).__name__)
             continue
         if response.status_code not in _BUSY:
@@ -190,7 +193,7 @@ def _read_page(path: str, response: httpx.Response) -> dict[str, Any]:
         )
     try:
         page = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         page = None
     if (
         not isinstance(page, dict)

@@ -182,11 +182,15 @@ def _comparable(scenario: Scenario) -> Scenario:
 
 def _read_time(part: Results) -> datetime:
     try:
-        return datetime.fromisoformat(part.started_at)
+        at = datetime.fromisoformat(part.started_at)
     except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
         raise CannotMerge(
-            f"{_name(part)} began at {part.started_at!r}, which is not an ISO 8601 time"
-        ) from None
+            f"{_name(part)} began at {part.started_at!r}, which is not an ISO 8601 time with a time zone; "
+            "give results of a run that began"
+        )
+    return at
 
 
 def _check_ranges(parts: Sequence[Results], *, whole: bool) -> None:

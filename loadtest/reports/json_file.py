@@ -1,11 +1,13 @@
 """The file of a run's results."""
 
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_origin
 
 import msgspec
 
+from gateway.ocpp16.frames import DECODE_ERRORS
 from loadtest.measuring.histograms import BadHistogram, Distribution
 from loadtest.results import FORMAT, Results, read_counter
 
@@ -19,29 +21,36 @@ def encode(results: Results) -> bytes:
 
 
 def decode(content: bytes) -> Results:
-    """Read what `encode` wrote. Raises msgspec.DecodeError."""
+    """Read what `encode` wrote. Raises one of DECODE_ERRORS."""
     return _decoder.decode(content)
 
 
 def write(results: Results, path: Path) -> None:
     """Write the file. An older file stays whole until the new one is. Raises OSError."""
     half = path.with_name(f"{path.name}.part")
-    half.write_bytes(msgspec.json.format(encode(results), indent=1) + b"\n")
-    half.replace(path)
+    try:
+        half.write_bytes(msgspec.json.format(encode(results), indent=1) + b"\n")
+        half.replace(path)
+    except OSError:
+        with suppress(OSError):
+            half.unlink()
+        raise
 
 
 def read(path: Path) -> Results:
     """Read a file, and look at each histogram in it. Raises BadResults."""
     try:
-        results = decode(path.read_bytes())
+        content = path.read_bytes()
+        # The format comes first, because another format may have other members.
+        if (found := _read_head(content).format) != FORMAT:
+            raise BadResults(
+                f"{path}: format {found} is not known; use the release of csms that wrote the file"
+            )
+        results = decode(content)
     except OSError as error:
         raise BadResults(f"{path}: {error.strerror}; name a file that `csms loadtest run` wrote") from None
-    except msgspec.DecodeError as error:
+    except DECODE_ERRORS as error:
         raise BadResults(f"{path}: {error}; name a file that `csms loadtest run` wrote") from None
-    if results.format != FORMAT:
-        raise BadResults(
-            f"{path}: format {results.format} is not known; use the release of csms that wrote the file"
-        )
     _look_at(results, path)
     return results
 
@@ -77,4 +86,9 @@ def _schema_of(expected: type) -> dict[str, Any]:
     return {"type": "object", "additionalProperties": {"type": "integer"}}
 
 
+class _Head(msgspec.Struct):
+    format: int = FORMAT
+
+
 _decoder = msgspec.json.Decoder(Results, dec_hook=read_counter)
+_read_head = msgspec.json.Decoder(_Head).decode

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import httpx
+import trio
 
 from gateway.ocpp16.errors import shorten
 from loadtest.run.access import make_context
@@ -61,10 +62,12 @@ async def send_command(
     """Send a command, and wait for the answer of the charge point."""
     path = f"/charge-points/{quote(charge_point, safe='')}/commands/{quote(action, safe='')}"
     parameters = {"timeout": f"{timeout_s:g}"}
+    within_s = timeout_s + GRACE_S
     try:
-        response = await api.post(path, json=payload, params=parameters, timeout=timeout_s + GRACE_S)
+        with trio.fail_after(within_s):  # The timeout of httpx is for each part of the answer.
+            response = await api.post(path, json=payload, params=parameters, timeout=within_s)
         body = response.json()
-    except (httpx.HTTPError, ValueError) as error:
+    except (httpx.HTTPError, trio.TooSlowError, ValueError, RecursionError) as error:
         return Ended(0, f"no answer ({type(error).__name__})", None, "", "")
     if not isinstance(body, dict):
         return Ended(response.status_code, "not an object", None, "", "")

@@ -18,6 +18,10 @@ from loadtest.run.naming import Names
 from loadtest.scenario.model import Scenario
 from loadtest.scenario.population import group_of
 
+_NO_JOURNALS = (
+    "the journals of the run are gone; let nothing remove files of the temporary directory (TMPDIR)"
+)
+
 
 async def check_store(
     results: Results, scenario: Scenario, secrets: Secrets, directory: Path, commanded: Sequence[Commanded]
@@ -31,6 +35,9 @@ async def check_store(
     left_out = _why_left_out(results, scenario)
     if left_out is not None:
         results.history = HistoryReport(left_out=left_out)
+    elif _has_api(secrets) and not journals:
+        found.add("history_unread", f"the history could not be checked: {_NO_JOURNALS}")
+        results.history = HistoryReport(left_out=_NO_JOURNALS)
     else:
         since = datetime.fromisoformat(results.started_at)
         async with AsyncExitStack() as stack:

@@ -9,17 +9,28 @@ import msgspec
 import trio
 
 from gateway.ocpp16.errors import shorten
+from gateway.ocpp16.frames import DECODE_ERRORS
 
 _AT_ONCE = 8
 _PAGE = 1_000
 _TRIES = 5
 _WAIT_S = 1.0
+_REQUEST_S = 90.0
+"""Time of a whole answer, because the timeout of httpx is for each part of it."""
 _FAILURES_MAX = 20
 _BUSY = frozenset({429, 503})
 
 
 class CannotClean(Exception):  # noqa: N818  the name says it
     """The admin API cannot be used; the text says why, and what would be right."""
+
+
+class _Page(msgspec.Struct):
+    items: list[dict[str, object]]
+    next: str | None
+
+
+_decode_page = msgspec.json.Decoder(_Page).decode
 
 
 class Cleaned(msgspec.Struct):
@@ -50,9 +61,15 @@ async def clean(
             await _delete(api, name, cleaned)
             on_progress(cleaned)
 
-    async with trio.open_nursery() as nursery:
-        for _ in range(_AT_ONCE):
-            nursery.start_soon(work)
+    try:
+        async with trio.open_nursery() as nursery:
+            for _ in range(_AT_ONCE):
+                nursery.start_soon(work)
+    except* CannotClean as group:
+        first: BaseException = group
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from None
     cleaned.remaining = len([name async for name in _list_charge_points(api, prefix)])
     return cleaned
 
@@ -102,12 +119,21 @@ async def _list(
         response = await _request(api, "GET", f"{path}?{httpx.QueryParams(asked)}")
         if not response.is_success:
             raise CannotClean(_explain(response))
-        page = response.json()
-        for item in page["items"]:
+        page = _read_page(path, response)
+        for item in page.items:
             yield item
-        cursor = page["next"]
+        cursor = page.next
         if cursor is None:
             return
+
+
+def _read_page(path: str, response: httpx.Response) -> _Page:
+    try:
+        return _decode_page(response.content)
+    except DECODE_ERRORS:
+        raise CannotClean(
+            f"the answer to GET {path} is not a list of the admin API of csms; check --admin-url"
+        ) from None
 
 
 async def _request(
@@ -117,8 +143,9 @@ async def _request(
     why = ""
     for _ in range(_TRIES):
         try:
-            response = await api.request(method, path, json=body)
-        except httpx.HTTPError as error:
+            with trio.fail_after(_REQUEST_S):
+                response = await api.request(method, path, json=body)
+        except (httpx.HTTPError, trio.TooSlowError) as error:
             why = str(error) or type(error).__name__
         else:
             if response.status_code not in _BUSY:
@@ -131,6 +158,6 @@ async def _request(
 def _explain(response: httpx.Response) -> str:
     try:
         detail = response.json()["detail"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         detail = "no problem document; check --admin-url"
     return f"{response.status_code} {shorten(str(detail), 300)}"

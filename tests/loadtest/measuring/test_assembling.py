@@ -240,6 +240,7 @@ def test_targets_may_differ_because_machines_reach_the_central_system_by_differe
         ),
         ({"scale": 2.0}, "the parts differ in their scale"),
         ({"started_at": "2026-01-02T03:05:05Z"}, "did not begin together"),
+        ({"started_at": "2026-01-02T03:04:05"}, "which is not an ISO 8601 time with a time zone"),
         ({"started_at": "yesterday"}, "began at 'yesterday', which is not an ISO 8601 time"),
         ({"charge_points": (49, 100)}, "have charge points in common; give each part once"),
         ({"charge_points": (51, 100)}, "a part is missing: nobody ran charge points 50 to 50"),

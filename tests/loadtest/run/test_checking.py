@@ -50,6 +50,20 @@ async def test_a_run_does_not_pass_if_its_admin_api_refuses_to_show_what_is_stor
     assert why_not(results).startswith("the admin API answered 401 to GET /transactions")
 
 
+async def test_a_run_whose_journals_were_removed_blames_nobody(
+    server: MutantServer, tmp_path: Path, key: str
+) -> None:
+    def remove(_progress: object) -> None:
+        for journal in (tmp_path / "run").glob("journal-*"):
+            journal.unlink()
+
+    target = Target(url=server.url, admin_url=server.admin, api_key_file=key)
+    given = orders(scenario(server.url, target=target, seconds=2.5), tmp_path / "run", processes=1)
+    results = await carry(given, remove)
+    assert (results.exit_code, results.violation_counts) == (4, {"history_unread": 1})
+    assert why_not(results).startswith("the journals of the run are gone; let nothing remove files")
+
+
 async def test_a_run_does_not_pass_if_its_admin_api_stays_away(
     server: MutantServer, tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
