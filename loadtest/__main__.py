@@ -4,10 +4,11 @@ from gateway.service import interrupts
 
 interrupts.end_silently()
 
+import os
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from textwrap import fill
@@ -70,9 +71,10 @@ def run(
     """Run a scenario, and report how fast and how right the central system answered.
 
     Ctrl-C ends the run with a report, and a second Ctrl-C ends it at once. The exit code is 0 if all
-    thresholds were met, 99 if one was missed, 4 if the central system was wrong or its admin API did not show
-    what is stored, 3 if the generator itself was the bottleneck, 2 if an option or the scenario is wrong, and
-    130 if a signal ended the run. Where several hold, the code is the first of 130, 2, 3, 4 and 99.
+    thresholds were met, 99 if one was missed or no call was answered, 4 if the central system was wrong or
+    its admin API did not show what is stored, 3 if the generator itself was the bottleneck, 2 if an option,
+    the scenario or a file is wrong, and 130 if a signal ended the run. Where several hold, the code is the
+    first of 130, 2, 3, 4 and 99.
 
     Parameters
     ----------
@@ -101,9 +103,7 @@ def run(
         return 0
     _require_directory(output, html_file, junit_file)
     results = _carry_out(read, options, machine, progress)
-    summary.show(results, _console())
-    _write(results, output, html_file, junit_file)
-    return results.exit_code
+    return _report(results, output, html_file, junit_file)
 
 
 @app.command
@@ -166,11 +166,10 @@ def merge_parts(
     junit_file
         File that gets the verdict as JUnit XML.
     """
+    _require_directory(output, html_file, junit_file)
     results = merge([json_file.read(file) for file in files], combine, whole=True)
     conclude(results)
-    summary.show(results, _console())
-    _write(results, output, html_file, junit_file)
-    return results.exit_code
+    return _report(results, output, html_file, junit_file)
 
 
 @app.command
@@ -211,10 +210,9 @@ def compare(
         raise BadOptions("compare needs two files, or --before and --after with at least one file each")
     _require_directory(html_file)
     comparison = comparing.compare(one, other, fail_if or [])
+    unwritten = list(_write((html_file, partial(overlay.write, comparison))))
     comparing.show(comparison, _console())
-    if html_file is not None:
-        overlay.write(comparison, html_file)
-    return comparison.exit_code
+    return _complain(unwritten) or comparison.exit_code
 
 
 @app.command
@@ -319,13 +317,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         BadHistogram,
         CannotMerge,
     ) as error:
-        sys.stderr.write("".join(f"csms loadtest: {line}\n" for line in str(error).splitlines()))
+        for line in str(error).splitlines():
+            _say(line)
         return EXIT_CODES["configuration"]
     except CannotClean as error:
-        sys.stderr.write(f"csms loadtest: {error}\n")
+        _say(str(error))
         return 1
     except EndedAtOnce:
-        sys.stderr.write("csms loadtest: ended at once by a second signal, without a report\n")
+        _say("ended at once by a second signal, without a report")
         return EXIT_CODES["interrupted"]
     return int(code or 0)  # --help returns None.
 
@@ -345,7 +344,7 @@ def _carry_out(
 
 
 def _say_why(why: str) -> None:
-    sys.stderr.write(f"csms loadtest: the run ended early: {why}\n")
+    _say(f"the run ended early: {why}")
 
 
 async def _clean(scenario: Scenario, has_ids: bool) -> Cleaned:  # noqa: FBT001  trio.run passes no names
@@ -355,19 +354,59 @@ async def _clean(scenario: Scenario, has_ids: bool) -> Cleaned:  # noqa: FBT001 
         return await cleaning.clean(api, scenario.fleet.prefix, ids, on_progress=lambda _cleaned: None)
 
 
-def _write(results: Results, output: Path | None, html_file: Path | None, junit_file: Path | None) -> None:
-    if output is not None:
-        json_file.write(results, output)
-    if html_file is not None:
-        html.write(results, html_file)
-    if junit_file is not None:
-        junit.write(results, junit_file)
+def _report(results: Results, output: Path | None, html_file: Path | None, junit_file: Path | None) -> int:
+    """Write the files and then the summary, which may end the program if nobody reads it."""
+    unwritten = list(
+        _write(
+            (output, partial(json_file.write, results)),
+            (html_file, partial(html.write, results)),
+            (junit_file, partial(junit.write, results)),
+        )
+    )
+    try:
+        summary.show(results, _console())
+        sys.stdout.flush()
+    except OSError as error:
+        unwritten.append(f"the summary cannot be written: {error.strerror or error}; see the files")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # The exit of Python writes what is left.
+    complained = _complain(unwritten)
+    return results.exit_code if results.ended == "interrupted" else complained or results.exit_code
+
+
+def _write(*files: tuple[Path | None, Callable[[Path], None]]) -> Iterator[str]:
+    """Write each file that was asked for. Yield why one could not be written, and go on with the next."""
+    for path, write in files:
+        try:
+            if path is not None:
+                write(path)
+        except OSError as error:
+            yield f"{path}: cannot be written: {error.strerror or error}; give another place"
+
+
+def _complain(unwritten: Sequence[str]) -> int:
+    """Return the exit code of files that were asked for and are not there, or 0."""
+    for line in unwritten:
+        _say(line)
+    return EXIT_CODES["configuration"] if unwritten else 0
+
+
+def _say(line: str) -> None:
+    """Write to standard error, unless nobody reads it any more."""
+    with suppress(OSError):
+        sys.stderr.write(f"csms loadtest: {line}\n")
+        sys.stderr.flush()
 
 
 def _require_directory(*files: Path | None) -> None:
     for file in files:
-        if file is not None and not file.parent.is_dir():
+        if file is None:
+            continue
+        if not file.parent.is_dir():
             raise BadOptions(f"{file}: the directory {file.parent} does not exist; make it before the run")
+        if file.is_dir():
+            raise BadOptions(f"{file}: this is a directory; give the name of a file in it")
+        if not os.access(file.parent, os.W_OK):
+            raise BadOptions(f"{file}: no file can be written into {file.parent}; give another directory")
 
 
 def _console() -> Console:

@@ -1,11 +1,12 @@
 """How a run is doing, while it goes on.
 
 On a terminal it is a few lines that change once a second. Elsewhere it is a plain line each 10 s, or, for
-programs, one JSON object a second.
+programs, one JSON object a second. A stream that nobody reads any more does not end the run.
 """
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Literal, Protocol, Self, TextIO
 
 import msgspec
@@ -124,8 +125,9 @@ class Objects:
         if not processes:
             return
         self._summary.collect(processes)
-        self._stream.write(msgspec.json.encode(self._summary.now(processes)).decode() + "\n")
-        self._stream.flush()
+        with suppress(OSError):
+            self._stream.write(msgspec.json.encode(self._summary.now(processes)).decode() + "\n")
+            self._stream.flush()
 
     def __enter__(self) -> Self:
         return self
@@ -153,13 +155,15 @@ class Lines:
         while self._next <= at + _EPSILON_S:
             self._next += EVERY_S
         now = self._summary.now(processes)
-        self._stream.write(
-            f"{moment(now.at_s)} of {moment(self._seconds)}  {now.stage}: "
-            f"{number(now.connected)}/{number(now.charge_points)} connected, {number(now.booted)} accepted, "
-            f"{number(now.calls_per_s)} calls/s, p50 {duration(now.p50_s)}, p99 {duration(now.p99_s)}, "
-            f"{number(now.errors)} errors, {number(now.late)} late, {number(now.dropped)} dropped\n"
-        )
-        self._stream.flush()
+        with suppress(OSError):
+            self._stream.write(
+                f"{moment(now.at_s)} of {moment(self._seconds)}  {now.stage}: "
+                f"{number(now.connected)}/{number(now.charge_points)} connected, "
+                f"{number(now.booted)} accepted, {number(now.calls_per_s)} calls/s, "
+                f"p50 {duration(now.p50_s)}, p99 {duration(now.p99_s)}, {number(now.errors)} errors, "
+                f"{number(now.late)} late, {number(now.dropped)} dropped\n"
+            )
+            self._stream.flush()
 
     def __enter__(self) -> Self:
         return self
@@ -180,14 +184,16 @@ class Terminal:
         if not processes:
             return
         self._summary.collect(processes)
-        self._live.update(self._draw(self._summary.now(processes)), refresh=True)
+        with suppress(OSError):
+            self._live.update(self._draw(self._summary.now(processes)), refresh=True)
 
     def __enter__(self) -> Self:
         self._live.__enter__()
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._live.__exit__(None, None, None)
+        with suppress(OSError):
+            self._live.__exit__(None, None, None)
 
     def _draw(self, now: Now) -> Table:
         table = Table.grid(padding=(0, 2))

@@ -34,6 +34,7 @@ def show(results: Results, console: Console) -> None:
         console, "Messages that waited offline, until acknowledged", "action", figures.rows("delivery")
     )
     _show_storms(console, results)
+    _show_failed_actions(console, results)
     _show_errors(console, results)
     _show_generator(console, results)
     _show_correctness(console, results)
@@ -90,6 +91,15 @@ def _show_storms(console: Console, results: Results) -> None:
         )
     if table.row_count:
         console.print(table)
+
+
+def _show_failed_actions(console: Console, results: Results) -> None:
+    """Say which actions did not do their work, because the run then measured something else."""
+    for action in results.actions:
+        if action.exit_code != 0:
+            how = "ran out of time" if action.exit_code is None else f"ended with {action.exit_code}"
+            words = f"Action {action.name} at {moment(action.at)} {how}; its output is in the results."
+            console.print(Text(words, style="yellow"), soft_wrap=not console.is_terminal)
 
 
 def _show_errors(console: Console, results: Results) -> None:

@@ -1,6 +1,5 @@
 """A whole run on this machine: its processes, the checks after it, and the verdict."""
 
-import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import trio
@@ -10,6 +9,7 @@ from loadtest.results import HistoryReport, Results
 from loadtest.run.checking import check_store
 from loadtest.run.coordinator import Coordinator, Orders
 from loadtest.run.messages import Progress
+from loadtest.run.signals import ending_signals
 
 
 async def carry_out(
@@ -25,7 +25,7 @@ async def carry_out(
     results = outcome.results
     if outcome.why is not None:
         on_abort(outcome.why)
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with trio.open_signal_receiver(*ending_signals()) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_interrupt, signals, nursery.cancel_scope, results)
             await check_store(results, orders.scenario, orders.secrets, orders.directory, outcome.commanded)

@@ -1,6 +1,5 @@
 """The parent of a run: it starts the processes, gives them a common start, and collects their results."""
 
-import signal
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from loadtest.run.dividing import divide
 from loadtest.run.machine import describe_machine
 from loadtest.run.messages import Online, Progress, Start, Stop, Work
 from loadtest.run.processes import Process
+from loadtest.run.signals import ending_signals
 from loadtest.scenario.model import Scenario, ShellAction
 from loadtest.scenario.schedule import combine
 from loadtest.scenario.timeline import Timeline
@@ -106,7 +106,7 @@ class Coordinator:
         Raises CannotRun or EndedAtOnce.
         """
         failed: str | None = None
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with trio.open_signal_receiver(*ending_signals()) as signals:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._heed, signals, nursery.cancel_scope)
                 for process in self._processes:

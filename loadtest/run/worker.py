@@ -4,6 +4,7 @@ Standard input and output are the pipes of the messages. What else would be prin
 """
 
 import os
+import shutil
 import signal
 import ssl
 import sys
@@ -88,6 +89,8 @@ class Worker:
         collector.settle()  # A full garbage collection here would look like latency of the central system.
         await self._sender.send(Ready())
         start = await self._receiver.receive()
+        if start is None:
+            self._clear()
         if not isinstance(start, Start):
             return
         # Trio's clock and the monotonic clock differ by a constant.
@@ -147,9 +150,14 @@ class Worker:
                 case Online() as online:
                     doing.hear(online)
                 case None:
+                    self._clear()
                     os._exit(1)
                 case _:
                     raise ValueError("the parent sent a message twice")
+
+    def _clear(self) -> None:
+        """Remove the journals, because the parent would have done so, and has ended without."""
+        shutil.rmtree(self._work.directory, ignore_errors=True)
 
     async def _report_progress(self, recorder: Recorder, health: Health, doing: Doing) -> None:
         work = self._work

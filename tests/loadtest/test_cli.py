@@ -126,7 +126,73 @@ def test_show_prints_a_shipped_scenario_that_can_be_run_from_a_copy(tmp_path: Pa
     assert "smoke" in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+def test_a_run_that_is_killed_leaves_neither_processes_nor_files(
+    server: MutantServer, tmp_path: Path
+) -> None:
+    (directory := tmp_path / "tmp").mkdir()
+    argv = [*CLI, "run", write(tmp_path, seconds=600), "--url", server.url, "--progress", "jsonl"]
+    environ = {**os.environ, "TMPDIR": str(directory)}
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=environ) as process:
+        assert process.stderr is not None
+        while json.loads(process.stderr.readline())["booted"] < 4:
+            pass
+        (worker,) = worker_pids(process.pid)
+        assert len(list(directory.iterdir())) == 1
+        process.kill()
+        deadline = time.monotonic() + GENEROUS_S
+        while Path(f"/proc/{worker}/stat").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert list(directory.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_written_costs_neither_the_report_nor_the_other_files(
+    server: MutantServer, tmp_path: Path
+) -> None:
+    output, page = tmp_path / "r.json", tmp_path / "r.html"
+    (tmp_path / "r.json.part").mkdir()
+    files = ("--output", str(output), "--html", str(page))
+    done = loadtest("run", write(tmp_path), "--url", server.url, *files)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("PASSED")
+    assert page.exists()
+    assert f"csms loadtest: {output}: cannot be written: Is a directory; give" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_run_whose_reader_has_left_still_saves_its_results(
+    server: MutantServer, tmp_path: Path, closed: str
+) -> None:
+    output = tmp_path / "r.json"
+    argv = [*CLI, "run", write(tmp_path, seconds=2.0), "--url", server.url, "--progress", "jsonl"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*argv, "--output", str(output)],
+            timeout=GENEROUS_S,
+            check=False,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, closed: full},  # type: ignore[call-overload]
+        )
+    assert json_file.read(output).ended == "completed"
+    assert done.returncode == (2 if closed == "stdout" else 0), done.stderr
+    assert b"Traceback" not in (done.stderr or b"")
+
+
+@pytest.mark.parametrize(
+    ("place", "words"), [("nowhere/r.json", "nowhere does not exist; make it"), (".", "this is a directory")]
+)
+def test_a_place_that_cannot_hold_a_file_is_refused_before_the_run(
+    tmp_path: Path, place: str, words: str
+) -> None:
+    url = ("--url", "ws://127.0.0.1:1/{id}")
+    done = loadtest("run", write(tmp_path), *url, "--output", str(tmp_path / place))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+
+
+_SLOW = [pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGTERM, signal.SIGHUP)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, *_SLOW])
 def test_a_signal_ends_all_processes_with_a_report(
     server: MutantServer, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -263,6 +329,7 @@ WRONG: tuple[tuple[tuple[str, ...], str], ...] = (
     ((*NOWHERE, "--part", "3/2"), "--part 3/2"),
     ((*NOWHERE, "--start-at", "2026-01-01T00:00:00"), "time zone"),
     ((*NOWHERE, "--start-at", "2026-01-01T00:00:00Z"), "give a later time"),
+    ((*NOWHERE, "--start-at", "9999-12-31T23:59:59-14:00"), "within 30 days"),
     ((*NOWHERE, "--output", "/nowhere/r.json"), "make it before the run"),
     (("--url", "ws://127.0.0.1:1/{token}/{id}", "--token-file", "none"), "No such file"),
     (("--url", "wss://127.0.0.1:1/{id}", "--ca-file", "/nowhere"), "No such file"),

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from loadtest.reports.summary import show
-from loadtest.results import HistoryReport, Results
+from loadtest.results import ActionReport, HistoryReport, Results
 from tests.support.loadtest_results import SCENARIO, failing, results, small
 
 
@@ -76,3 +76,18 @@ def test_a_terminal_breaks_long_sentences_between_words() -> None:
     show(failing(), Console(file=stream, width=100, force_terminal=True, color_system=None))
     assert max(map(len, stream.getvalue().splitlines())) <= 100
     assert max(map(len, shown(failing()).splitlines())) > 140
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "words"),
+    [
+        (0, None),
+        (3, "restart at 1:05 ended with 3; its output"),
+        (None, "restart at 1:05 ran out of time; its"),
+    ],
+)
+def test_an_action_that_failed_is_named(exit_code: int | None, words: str | None) -> None:
+    action = ActionReport(name="restart", at=65.0, seconds=1.0, exit_code=exit_code, output="")
+    text = shown(results(actions=[action]))
+    assert ("restart at" in text) == (words is not None)
+    assert (words or "") in text

@@ -77,3 +77,9 @@ async def test_a_cancelled_action_leaves_no_process(tmp_path: Path, shell: str) 
     with trio.move_on_after(1.0):
         await run_action(action(f"echo $$ > {pids}; {shell}; :"), begin=trio.current_time(), at=0)
     assert not is_running(int(pids.read_text()))
+
+
+async def test_an_action_that_cannot_be_started_is_reported() -> None:
+    report = await run_action(action("x" * 200_000), begin=trio.current_time(), at=0)
+    assert report.exit_code == 126
+    assert report.output == "the command could not be started: Argument list too long"
