@@ -81,7 +81,7 @@ def _find_in_url(place: str, url: str, schemes: tuple[str, str]) -> Iterator[Wro
         usable = parts.scheme in schemes and parts.port != 0 and _is_host(parts.hostname or "")
         rest = parts.fragment or (schemes[0] == "http" and parts.query)
     except ValueError:
-        usable = False
+        usable, rest = False, ""
     if not usable:
         yield Wrong(place, f"this is not a usable URL; give {schemes[0]}:// or {schemes[1]}:// and a host")
     elif rest:
