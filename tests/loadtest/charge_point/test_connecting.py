@@ -145,8 +145,8 @@ async def test_what_a_server_answered_in_place_of_a_websocket_is_named(answer: b
 
     with trio.fail_after(GENEROUS_S):
         async with trio.open_nursery() as nursery:
-            (listener,) = await nursery.start(trio.serve_tcp, serve, 0)
-            url = f"ws://127.0.0.1:{listener.socket.getsockname()[1]}/x"
+            listeners: list[trio.SocketListener] = await nursery.start(trio.serve_tcp, serve, 0)
+            url = f"ws://127.0.0.1:{listeners[0].socket.getsockname()[1]}/x"
             with pytest.raises(UpgradeRefused) as refused:
                 await connect_light(Endpoint(url, await resolve(url)), nursery.start_soon)
             nursery.cancel_scope.cancel()
