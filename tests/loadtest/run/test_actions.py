@@ -82,4 +82,4 @@ async def test_a_cancelled_action_leaves_no_process(tmp_path: Path, shell: str) 
 async def test_an_action_that_cannot_be_started_is_reported() -> None:
     report = await run_action(action("x" * 200_000), begin=trio.current_time(), at=0)
     assert report.exit_code == 126
-    assert report.output == "the command could not be started: Argument list too long"
+    assert report.output == "The shell could not be started: Argument list too long."
