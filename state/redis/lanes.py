@@ -14,6 +14,11 @@ from state.errors import StoreRefused, StoreUnavailable
 from state.redis.client import Lane
 
 _KEYS_REMEMBERED = 50_000
+REMEMBERED_S = 600.0
+"""After this time, a new key ends the memory of all others. Charge points that stay are soon remembered again.
+
+Otherwise a gateway would grow with each charge point that it ever had: 430 bytes for each (measured).
+"""
 
 
 class Lanes:
@@ -23,6 +28,7 @@ class Lanes:
         self.all = (*self._shared, self.listing, self.liveness)
         self.by_key: dict[str, tuple[Lane, str]] = {}
         """What `of` has returned. The hot path looks here first."""
+        self._since = monotonic()
 
     def of(self, key: str) -> tuple[Lane, str]:
         """Return the lane of a key, and its turn: the charge point to which the key belongs, or ""."""
@@ -48,8 +54,10 @@ class Lanes:
         }
 
     def _remember(self, key: str) -> tuple[Lane, str]:
-        if len(self.by_key) >= _KEYS_REMEMBERED:
+        now = monotonic()
+        if len(self.by_key) >= _KEYS_REMEMBERED or now - self._since > REMEMBERED_S:
             self.by_key.clear()
+            self._since = now
         found = self.by_key[key] = self.choose(key), keys.member_of(key)
         return found
 
