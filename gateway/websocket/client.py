@@ -22,7 +22,6 @@ from gateway.websocket.tls_stream import TlsStream
 
 # Greatest number of bytes that are read of a refusal.
 REFUSAL_BYTES = 65_536
-_NONSENSE = "the server did not answer with a websocket upgrade"
 
 
 class UpgradeRefused(Exception):  # noqa: N818  it says what happened
@@ -33,6 +32,14 @@ class UpgradeRefused(Exception):  # noqa: N818  it says what happened
         self.status = status
         self.text = text
         self.headers = headers
+
+
+class NoUpgrade(UpgradeRefused):
+    """The server answered, but neither with the upgrade that was asked for nor with a refusal."""
+
+    def __init__(self, why: object = "") -> None:
+        text = "the server did not answer with a websocket upgrade"
+        super().__init__(0, f"{text}: {why}" if why else text)
 
 
 class _Started(Exception):  # noqa: N818  it says what happened
@@ -164,7 +171,7 @@ async def _upgrade(
     except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
         raise UpgradeRefused(0, str(error)) from None
     if reader.done:
-        raise UpgradeRefused(0, _NONSENSE)
+        raise NoUpgrade
     return early
 
 
@@ -177,7 +184,7 @@ async def _read_refusal(reader: BorrowedReader, data: bytes) -> None:
             break
         taken += len(data)
         data = await reader.stream.receive_some(4_096)
-    raise UpgradeRefused(0, _NONSENSE)
+    raise NoUpgrade
 
 
 async def _pass_on(reader: BorrowedReader, data: bytes) -> None:
@@ -186,4 +193,4 @@ async def _pass_on(reader: BorrowedReader, data: bytes) -> None:
     except trio_websocket.ConnectionRejected:
         raise
     except Exception as error:  # Some bad answers make trio-websocket raise other errors.
-        raise UpgradeRefused(0, _NONSENSE) from error
+        raise NoUpgrade from error

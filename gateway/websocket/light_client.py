@@ -20,7 +20,7 @@ from wsproto.connection import Connection as FrameProtocol
 from wsproto.events import AcceptConnection, CloseConnection, Ping, RejectConnection, Request, TextMessage
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from gateway.websocket.client import REFUSAL_BYTES, UpgradeRefused
+from gateway.websocket.client import REFUSAL_BYTES, NoUpgrade, UpgradeRefused
 from gateway.websocket.close_codes import Close, Closed, ConnectionClosed, Violation, build_close_frame
 from gateway.websocket.http_upgrade import BadUpgrade, read_head
 from gateway.websocket.limits import Limits
@@ -29,8 +29,6 @@ from gateway.websocket.text_frames import CLOSE, Rest, TextFrames
 from gateway.websocket.tls_stream import TlsStream
 
 LIGHT_LIMITS = Limits(message_bytes=262_144, frames_per_message=64, receive_bytes=4_096)
-NONSENSE = "the server did not answer with a websocket upgrade"
-"""How the text of an UpgradeRefused begins if there was an answer, but neither an upgrade nor a refusal."""
 # Option of Linux: the kernel chooses the port of a source address at the connect, so that ports are shared.
 _IP_BIND_ADDRESS_NO_PORT = 24
 
@@ -362,15 +360,15 @@ async def _upgrade(stream: SocketStream, endpoint: Endpoint, parts: _Parts, limi
         if isinstance(answer, AcceptConnection):
             return early
         if not isinstance(answer, RejectConnection):
-            raise UpgradeRefused(0, NONSENSE)
+            raise NoUpgrade
         # The body ends with the stream or with its length, and nobody waits long for it.
         pairs = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers)
         text = (await _read_body(stream, early, pairs)).decode(errors="replace").strip()
         raise UpgradeRefused(answer.status_code, text, pairs)
     except BadUpgrade as bad:
-        raise UpgradeRefused(0, f"{NONSENSE}: {bad.text}" if bad.status else bad.text) from None
+        raise (NoUpgrade(bad.text) if bad.status else UpgradeRefused(0, bad.text)) from None
     except (RemoteProtocolError, LocalProtocolError) as error:
-        raise UpgradeRefused(0, f"{NONSENSE}: {error}") from None
+        raise NoUpgrade(error) from None
     except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
         raise UpgradeRefused(0, str(error)) from None
 

@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 import trio
 
-from gateway.websocket.client import UpgradeRefused
+from gateway.websocket.client import NoUpgrade, UpgradeRefused
 from gateway.websocket.light_client import (
-    NONSENSE,
     Address,
     Endpoint,
     LightConnection,
@@ -88,7 +87,7 @@ class Connector:
 def describe_failure(error: Exception) -> str:
     """Return few words that are the same for all failures of a kind, because they are counted."""
     match error:
-        case UpgradeRefused(status=0) if error.text.startswith(NONSENSE):
+        case NoUpgrade():
             words = "the answer was no upgrade to a websocket with ocpp1.6"
         case UpgradeRefused():
             words = f"refused {error.status}" if error.status else "refused without an answer"

@@ -15,7 +15,7 @@ from state.redis.client import Lane
 
 _KEYS_REMEMBERED = 50_000
 REMEMBERED_S = 600.0
-"""After this time, a new key ends the memory of all others. Charge points that stay are soon remembered again.
+"""After this time, a new key ends the memory of all others. Those that are in use are soon remembered again.
 
 Otherwise a gateway would grow with each charge point that it ever had: 430 bytes for each (measured).
 """
