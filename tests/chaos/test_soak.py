@@ -7,13 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.chaos.bench import Bench
-from tests.chaos.soak import Sample, judge_files, judge_memory, slope_of
+from tests.chaos.soak import Sample, judge_files, judge_memory, lows, slope_of
 
 
 @given(st.integers(-50, 50), st.sets(st.integers(0, 59), max_size=10))
 def test_a_few_samples_that_are_far_off_do_not_change_the_slope(slope: int, far_off: set[int]) -> None:
     points = [(10.0 * n, 100_000 + 10 * n * slope + (50_000 if n in far_off else 0)) for n in range(60)]
     assert slope_of(points) == pytest.approx(slope, abs=max(1, abs(slope) / 2))
+
+
+@given(st.integers(-50, 50), st.lists(st.integers(5_000, 10_000), min_size=60, max_size=60))
+def test_what_is_free_between_two_times_of_giving_back_does_not_change_the_slope_of_the_lows(
+    slope: int, free: list[int]
+) -> None:
+    points = [(10.0 * n, 100_000 + 10 * n * slope + (0 if n % 10 == 9 else free[n])) for n in range(60)]
+    assert len(lows(points)) == 6
+    assert slope_of(lows(points)) == pytest.approx(slope)
 
 
 @pytest.mark.parametrize(
