@@ -27,12 +27,15 @@ from gateway.websocket.socket_stream import SocketStream
 from gateway.websocket.stats import Stats
 from gateway.websocket.tls import ServerContext, without_sessions
 from gateway.websocket.tls_stream import TlsInfo, TlsStream
+from gateway.websocket.turns import TooBusy
 
 # Number of connections that are accepted in a row before other tasks get their turn.
 ACCEPT_BURST = 32
 # Errors of accept() that end once descriptors or memory are free again.
 _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 EXHAUSTED_S = 0.1
+# A TLS handshake that waits longer for its first turn is cut. Many charge points give up after 10 s.
+PATIENCE_S = 4.0
 COMPLAINT_S = 10.0
 
 _log = structlog.get_logger()
@@ -248,7 +251,10 @@ class Server:
         try:
             with trio.fail_after(self._limits.tls_handshake_s):
                 await self._choose_context(stream)
-                await stream.handshake()
+                await stream.handshake(PATIENCE_S)
+        except TooBusy:
+            self.stats.handshake_failures["tls_busy"] += 1
+            stream.abort()
         except trio.TooSlowError:
             self._note_refused(stream, Refused.TLS_TOO_SLOW)
         except trio.BrokenResourceError:

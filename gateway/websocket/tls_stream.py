@@ -8,10 +8,12 @@ import functools
 import socket
 import ssl
 from dataclasses import dataclass
+from math import inf
 from typing import override
 
 import trio
 
+from gateway.websocket import turns
 from gateway.websocket.socket_stream import SocketStream
 
 
@@ -83,26 +85,39 @@ class TlsStream(SocketStream):
         """Replace the context of a server's stream before `handshake`."""
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
 
-    async def handshake(self) -> None:
-        """Shake hands.
+    async def handshake(self, patience_s: float = inf) -> None:
+        """Shake hands, one step in each turn of this handshake.
 
-        Raises ssl.SSLError after the alert was sent, and trio.BrokenResourceError if the peer left.
+        Raises ssl.SSLError after the alert was sent, trio.BrokenResourceError if the peer left, and TooBusy
+        if the first turn does not come within `patience_s`.
         """
-        while True:
-            try:
-                self._tls.do_handshake()
-            except ssl.SSLWantReadError:
-                await self._flush()
+        try:
+            done = await self._take_step(begun=False, patience_s=patience_s)
+            while not done:
                 if not await self._read_record():
-                    raise trio.BrokenResourceError("the peer left during the TLS handshake") from None
-            except ssl.SSLError:
-                self._failed = True
-                with contextlib.suppress(trio.BrokenResourceError):
-                    await self._flush()
-                raise
-            else:
+                    raise trio.BrokenResourceError("the peer left during the TLS handshake")
+                done = await self._take_step(begun=True, patience_s=inf)
+        except ssl.SSLError:
+            self._failed = True
+            with contextlib.suppress(trio.BrokenResourceError):
                 await self._flush()
-                return
+            raise
+
+    async def _take_step(self, *, begun: bool, patience_s: float) -> bool:
+        """Wait for a turn, and take one step. Returns whether the handshake is done."""
+        handshakes = turns.get()
+        waited = await handshakes.take(begun=begun, patience_s=patience_s)
+        try:
+            if waited and not begun and self.has_hung_up():
+                raise trio.BrokenResourceError("the peer left before the TLS handshake")
+            self._tls.do_handshake()
+            done = True
+        except ssl.SSLWantReadError:
+            done = False
+        finally:
+            handshakes.give_back()
+        await self._flush()
+        return done
 
     @property
     def refused_name(self) -> tuple[str | None] | None:

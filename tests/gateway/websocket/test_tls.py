@@ -4,6 +4,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,15 @@ import trio
 import trustme
 from trio.testing import MockClock
 
+from gateway.websocket import turns
 from gateway.websocket.client import connect
 from gateway.websocket.close_codes import Close
 from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.limits import Limits
-from gateway.websocket.server import Server
+from gateway.websocket.server import PATIENCE_S, Server
 from gateway.websocket.tls import read_names, server_context, without_sessions
 from gateway.websocket.tls_stream import TlsInfo
-from tests.gateway.websocket.echo_server import Echo, raw_peer, serving, settle
+from tests.gateway.websocket.echo_server import Echo, raw_peer, serving, settle, until
 from tests.support.websocket_frames import REQUEST, plain, text
 
 CA = trustme.CA()
@@ -80,6 +82,43 @@ async def test_clients_can_connect_with_each_of_the_supported_tls_1_2_cipher_sui
     async with serving(Echo(), tls=server_context(certificates)) as server:
         tls = await describe_tls(server, context)
     assert (tls.version, tls.cipher) == ("TLSv1.2", suite)
+
+
+async def say_hello(server: Server) -> trio.SocketStream:
+    """Send a ClientHello, and nothing more."""
+    hello = ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        client_context().wrap_bio(ssl.MemoryBIO(), hello, server_hostname="cs.example").do_handshake()
+    peer = await trio.open_tcp_stream("127.0.0.1", server.ports[0])
+    await peer.send_all(hello.read())
+    await settle()
+    return peer
+
+
+async def test_a_handshake_that_cannot_begin_in_time_is_reset_and_counted(
+    certificates: list[tuple[Path, Path]], mock_clock: MockClock
+) -> None:
+    async with serving(Echo(), tls=server_context(certificates)) as server:
+        await turns.get().take(begun=False, patience_s=inf)
+        peer = await say_hello(server)
+        mock_clock.jump(PATIENCE_S + 0.1)
+        await until(lambda: server.stats.handshake_failures == {"tls_busy": 1})
+        async with peer:
+            with pytest.raises(trio.BrokenResourceError):
+                await peer.receive_some()
+        turns.get().give_back()
+        assert (await describe_tls(server, client_context())).version == "TLSv1.3"
+
+
+async def test_a_peer_that_left_before_its_turn_costs_no_handshake(
+    certificates: list[tuple[Path, Path]],
+) -> None:
+    async with serving(Echo(), tls=server_context(certificates)) as server:
+        await turns.get().take(begun=False, patience_s=inf)
+        await (await say_hello(server)).aclose()
+        await settle()
+        turns.get().give_back()
+        await until(lambda: server.stats.handshake_failures == {"tls_left": 1})
 
 
 def agrees(server: ssl.SSLContext, client: ssl.SSLContext) -> bool:
