@@ -1,6 +1,7 @@
 """The unfinished handshakes of all servers that share one limit."""
 
 from collections import Counter
+from math import inf
 
 import trio
 
@@ -14,13 +15,20 @@ ROOM_S = 0.1
 class Handshake:
     """A connection that was accepted and whose request is not read yet.
 
-    `stream` is set shortly after the connection was accepted.
+    `stream` is set shortly after the connection was accepted. `since` is when we began to wait for the peer,
+    and infinity while the peer waits for us.
     """
 
     __slots__ = ("since", "stream")
 
     def __init__(self) -> None:
         self.stream: SocketStream | None = None
+        self.since = trio.current_time()
+
+    def wait_for_us(self) -> None:
+        self.since = inf
+
+    def wait_for_peer(self) -> None:
         self.since = trio.current_time()
 
 

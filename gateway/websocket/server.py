@@ -34,8 +34,8 @@ ACCEPT_BURST = 32
 # Errors of accept() that end once descriptors or memory are free again.
 _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 EXHAUSTED_S = 0.1
-# A TLS handshake that waits longer for its first turn is cut. Many charge points give up after 10 s.
-PATIENCE_S = 4.0
+# A TLS handshake that waits longer for its first turn is cut. Its charge point would soon give up anyway.
+PATIENCE_S = 9.0
 COMPLAINT_S = 10.0
 
 _log = structlog.get_logger()
@@ -217,7 +217,7 @@ class Server:
     async def _serve_peer(self, stream: SocketStream, handshake: Handshake) -> None:
         tls = None
         if isinstance(stream, TlsStream):
-            tls = await self._handshake_tls(stream)
+            tls = await self._handshake_tls(stream, handshake)
             if tls is None:
                 return
         try:
@@ -247,11 +247,17 @@ class Server:
                     await upgrade.connection.aclose()
                 await reader.finish()
 
-    async def _handshake_tls(self, stream: TlsStream) -> TlsInfo | None:
+    async def _handshake_tls(self, stream: TlsStream, handshake: Handshake) -> TlsInfo | None:
+        def begin() -> None:
+            handshake.wait_for_peer()
+            limit.deadline = trio.current_time() + self._limits.tls_handshake_s
+
         try:
-            with trio.fail_after(self._limits.tls_handshake_s):
+            with trio.fail_after(self._limits.tls_handshake_s) as limit:
                 await self._choose_context(stream)
-                await stream.handshake(PATIENCE_S)
+                handshake.wait_for_us()
+                limit.deadline = math.inf
+                await stream.handshake(PATIENCE_S, begin)
         except TooBusy:
             self.stats.handshake_failures["tls_busy"] += 1
             stream.abort()

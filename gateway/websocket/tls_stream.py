@@ -7,6 +7,7 @@ import contextlib
 import functools
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from typing import override
@@ -85,14 +86,16 @@ class TlsStream(SocketStream):
         """Replace the context of a server's stream before `handshake`."""
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
 
-    async def handshake(self, patience_s: float = inf) -> None:
-        """Shake hands, one step in each turn of this handshake.
+    async def handshake(self, patience_s: float = inf, on_begin: Callable[[], None] | None = None) -> None:
+        """Shake hands, one step in each turn of this handshake. `on_begin` is called after the first.
 
         Raises ssl.SSLError after the alert was sent, trio.BrokenResourceError if the peer left, and TooBusy
         if the first turn does not come within `patience_s`.
         """
         try:
             done = await self._take_step(begun=False, patience_s=patience_s)
+            if on_begin is not None:
+                on_begin()
             while not done:
                 if not await self._read_record():
                     raise trio.BrokenResourceError("the peer left during the TLS handshake")

@@ -110,6 +110,26 @@ async def test_a_handshake_that_cannot_begin_in_time_is_reset_and_counted(
         assert (await describe_tls(server, client_context())).version == "TLSv1.3"
 
 
+async def test_handshakes_that_wait_for_their_turn_are_not_cut_to_make_room_for_others(
+    certificates: list[tuple[Path, Path]], mock_clock: MockClock
+) -> None:
+    limits = Limits(handshakes_in_flight=2)
+    async with serving(Echo(), tls=server_context(certificates), limits=limits) as server:
+        await turns.get().take(begun=False, patience_s=inf)
+        peers = [await say_hello(server) for _ in range(4)]
+        for _ in range(3):
+            mock_clock.jump(2.5)
+            await settle()
+        assert not server.stats.handshake_failures
+        turns.get().give_back()
+        for peer in peers[:2]:  # The server has answered their ClientHello.
+            assert await peer.receive_some(1)
+        mock_clock.jump(2.5)
+        await until(lambda: server.stats.handshake_failures["slow, while others waited"] >= 2)
+        for peer in peers:
+            await peer.aclose()
+
+
 async def test_a_peer_that_left_before_its_turn_costs_no_handshake(
     certificates: list[tuple[Path, Path]],
 ) -> None:
