@@ -85,6 +85,7 @@ class ChargePointKeys:
     __slots__ = (
         "buried",
         "charge_points",
+        "completed",
         "connectors",
         "events",
         "history",
@@ -155,6 +156,7 @@ class ChargePointKeys:
         self.charge_points = f"{{{tag}}}:charge-points:{tenant_part}"
         self.transactions = f"{{{tag}}}:transactions:{tenant_part}"
         self.open_transactions = f"{{{tag}}}:open-transactions:{tenant_part}"
+        self.completed = f"{{{tag}}}:completed:{tenant_part}"
         self.overdue = f"{{{tag}}}:overdue"
 
     @property
@@ -238,6 +240,7 @@ def _of_partition(kind: str, partition: int, tenant: str) -> str:
 
 
 charge_points = partial(_of_partition, "charge-points")
+completed = partial(_of_partition, "completed")
 events = partial(_of_partition, "events")
 open_transactions = partial(_of_partition, "open-transactions")
 transactions = partial(_of_partition, "transactions")

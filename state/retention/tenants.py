@@ -43,6 +43,15 @@ KINDS = (
         ("test_an_ended_transaction_is_not_open_and_shows_its_end_beside_an_empty_stop",),
     ),
     Kind(
+        "completed",
+        "order in which the transactions were completed",
+        "tenant",
+        "each entry 35 days after it was made, if its transaction has left the store by then, or when its "
+        "transaction leaves the store later",
+        "100 entries for each transaction",
+        ("test_a_transaction_with_very_many_changes_keeps_100_entries",),
+    ),
+    Kind(
         "unpacked",
         "finished transactions whose meter values are not packed",
         "partition",

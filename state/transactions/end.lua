@@ -1,8 +1,8 @@
 -- End an open transaction for an operator, because its StopTransaction did not come.
--- KEYS transaction starts open open_transactions lease connectors profiles events unpacked
+-- KEYS transaction starts open open_transactions lease connectors profiles events unpacked completed
 -- | ARGV id member force event queued fields...
 -- -> {'ended' | 'again', tag, fingerprint} | {'stopped'} | {'charging', status} | {'unknown'}
--- WITH charging_profiles transactions
+-- WITH charging_profiles completion transactions
 -- The fingerprint is empty if a later start has the same fingerprint. 'again' means that an operator has ended
 -- the transaction before.
 local STATUS = '^%["(%a+)"' -- The record of a connector begins with a JSON array whose first element is the status.
@@ -22,7 +22,7 @@ end
 -- The first write is ZREM, because a full store refuses a step whose first write may take memory.
 redis.call('ZREM', open_transactions, listed)
 redis.call('HSET', transaction, unpack(fields))
-redis.call('ZADD', unpacked, now_ms(), queued)
+complete(completed, unpacked, transaction, queued, 'end')
 if own ~= '' then redis.call('HSET', starts, fingerprint, id .. STOPPED) end
 if running == id then redis.call('HDEL', open, connector) end
 -- TxProfiles of the connector that have no transaction may belong to a later transaction.

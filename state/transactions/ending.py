@@ -79,6 +79,7 @@ async def end(store: Store, tenant: str, transaction: Transaction, end: End, *, 
             keys.charging_profiles,
             keys.events,
             unpacked(keys.partition),
+            keys.completed,
         ),
         (
             id_,

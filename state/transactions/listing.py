@@ -31,6 +31,8 @@ _STORED = {
     "ended_meter_source": "end_meter_source",
     "ended_received_ms": "end_received_ms",
     "ended_by": "end_api_key",
+    "started_received_ms": "received_ms",
+    "stopped_received_ms": "stop_received_ms",
 }
 type State = Literal["open", "stopped", "ended"]
 
@@ -41,7 +43,8 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, rename=_STORED):
     Fields with `_at` are times as the charge point sent them. Fields with `_ms` are the same times as csms
     understood them. Meter values are in Wh. `id_tag` is the id tag of the start, and `stop_id_tag` is the id
     tag of the stop. Fields with `ended` are those of the end by an operator, and are None without such an
-    end.
+    end. `revision` counts how often the transaction was completed or changed after it, and `entries` has the
+    places of these changes in the order of completion (completed.py).
     """
 
     charge_point: str
@@ -67,6 +70,10 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, rename=_STORED):
     ended_meter_source: str | None = None
     ended_received_ms: int | None = None
     ended_by: str | None = None
+    started_received_ms: int | None = None
+    stopped_received_ms: int | None = None
+    revision: int = 0
+    entries: str | None = None
 
     @property
     def state(self) -> State:
@@ -74,6 +81,11 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, rename=_STORED):
         if self.stopped_at is not None:
             return "stopped"
         return "open" if self.ended_ms is None else "ended"
+
+    @property
+    def completed_ms(self) -> int | None:
+        """When the transaction last entered the order of completion, by the clock of the store."""
+        return None if self.entries is None else int(self.entries.rpartition(" ")[2].partition("-")[0])
 
     @property
     def energy_wh(self) -> int | None:

@@ -1,10 +1,10 @@
 -- Store a stop with its answer once, with its transaction, or among the orphans if the transaction is unknown.
 -- KEYS lease held events starts open orphans order transaction values packed stray stray_counts open_transactions
--- profiles unpacked
+-- profiles unpacked completed
 -- | ARGV epoch holder member id digest orphan event compact compact_digest received_ms queued fields...
 -- -> {'stopped' | 'replayed', fence, connector, tag, fingerprint, answer, meter, ms}
 -- | {'orphaned' | 'contradicts', fence} | {'orphan_replayed', fence, orphan}
--- WITH charging_profiles transactions unmatched values
+-- WITH charging_profiles completion transactions unmatched values
 -- A stop ends only a transaction that exists. The fingerprint is empty if a later start has the same fingerprint.
 local connector, tag, fingerprint, answer, listed, meter, ms, stored, ended = unpack(redis.call('HMGET', transaction,
   'connector', 'tag', 'fingerprint', 'stop_answer', 'listed', 'meter', 'ms', 'stop_digest', 'end_ms'))
@@ -20,17 +20,17 @@ if not listed or contradicts then
   if known then return {'orphan_replayed', f, known} end
   keep_orphan(orphans, order, digest, received_ms .. (contradicts and '! ' or ' ') .. orphan, received_ms)
   if compact ~= '' then keep_stray(stray, stray_counts, id, compact, received_ms) end
-  if contradicts then -- The archive must show it too.
-    redis.call('HINCRBY', transaction, 'contradicted', 1) redis.call('ZADD', unpacked, now_ms(), queued)
-  end
+  if contradicts then redis.call('HINCRBY', transaction, 'contradicted', 1) end
+  if contradicts then complete(completed, unpacked, transaction, queued, 'contradicting_stop') end
   emit(events, member, 'transaction.orphan_stop', event)
   return {contradicts and 'contradicts' or 'orphaned', f}
 end
 local kept = compact ~= '' and keep_values(transaction, values, packed, compact, compact_digest, received_ms)
-if not answer or kept == 'kept' then redis.call('ZADD', unpacked, now_ms(), queued) end
+if answer and kept == 'kept' then redis.call('ZADD', unpacked, now_ms(), queued) end
 local own = own_fingerprint(starts, fingerprint, id)
 if answer then return {'replayed', f, connector or '', tag, own, answer, meter or '', ms} end
 redis.call('HSET', transaction, unpack(fields))
+complete(completed, unpacked, transaction, queued, ended and 'stop_after_end' or 'stop')
 if own ~= '' then redis.call('HSET', starts, fingerprint, id .. STOPPED) end
 -- Even a stop from a session without the lease clears the pointer to its transaction, which is always wrong then.
 local pointer = redis.call('HGET', open, connector or '') or ''

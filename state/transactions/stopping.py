@@ -135,6 +135,7 @@ async def stop(store: Store, lease: Lease, stop: Stop, answer: bytes) -> StopOut
             keys.open_transactions,
             keys.charging_profiles,
             unpacked(keys.partition),
+            keys.completed,
         ),
         (
             *lease.head_args(),
