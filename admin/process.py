@@ -19,6 +19,7 @@ from admin.pki.authority import load as load_authority
 from admin.pki.expiry import Expiry
 from admin.pki.signing import Signing
 from admin.pki.signing import run as run_signing
+from admin.retention.completion import Completion
 from admin.retention.packing import Packing
 from admin.services import Services
 from gateway.service import collector, hangups, health, logs, metrics
@@ -108,6 +109,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             nursery.start_soon(expiry.run)
             nursery.start_soon(archiving.run)
             nursery.start_soon(packing.run)
+            nursery.start_soon(Completion(store, inbox.incarnation).run)
             begin_listening(listener)
             async with trio.open_nursery() as requests:
                 await requests.start(serve_app, app, listener, limits, stop)

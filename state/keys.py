@@ -31,6 +31,8 @@ DISK = "csms:disk"
 """How full the disk of the embedded server is. Only the server's supervisor writes this."""
 UNQUEUED = "csms:unqueued"
 """How far the search has come for finished transactions that older releases put into no queue."""
+ENTERED = "csms:entered"
+"""How far the search has come for transactions that older releases put into no order of completion."""
 REFUSALS = "csms:refusals"
 """Refused handshakes that concern no registered charge point."""
 

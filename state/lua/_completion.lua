@@ -27,3 +27,12 @@ local function complete(completed, unpacked, transaction, queued, changed)
   enter(completed, transaction, queued, changed)
   redis.call('ZADD', unpacked, now_ms(), queued)
 end
+
+-- Enter a transaction that an older release completed, unless it is in the order, open, or gone.
+local function enter_found(completed, transaction, queued)
+  local revision, stopped, ended = unpack(redis.call('HMGET', transaction,
+    'revision', 'stop_received_ms', 'end_received_ms'))
+  local received_ms = math.max(tonumber(stopped or '0'), tonumber(ended or '0'))
+  if revision or received_ms == 0 then return end
+  enter(completed, transaction, queued, 'found', 'received_ms', string.format('%.0f', received_ms))
+end

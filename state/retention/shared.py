@@ -90,8 +90,16 @@ KINDS = (
         ("test_transactions_that_older_gateways_finished_are_found_after_the_upgrade",),
     ),
     Kind(
+        "entered",
+        "how far the search for transactions that older releases completed has come",
+        "store",
+        "never",
+        "one text",
+        ("test_transactions_that_older_releases_completed_are_entered_once_in_several_calls",),
+    ),
+    Kind(
         "duty",
-        "the process that packs or archives",
+        "the process that packs, archives, or keeps the order of completion",
         "store",
         "a minute after the process died",
         "one text for each duty",

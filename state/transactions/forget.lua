@@ -1,10 +1,11 @@
 -- Forget a finished transaction with its meter values, its places in the indexes and its fingerprint.
--- KEYS transaction starts history transactions unpacked unarchived archived others... | ARGV id queued only_archived
+-- KEYS transaction starts history transactions unpacked unarchived archived completed others...
+-- | ARGV id queued only_archived entries_kept_ms
 -- -> {'forgotten' | 'open' | 'due' | 'unknown'}
 -- WITH transactions
 -- The first write is UNLINK, because a store that is full refuses a step whose first write may take memory.
-local listed, fingerprint, stopped, ended, file = unpack(redis.call('HMGET', transaction,
-  'listed', 'fingerprint', 'stop_answer', 'end_ms', 'archived'))
+local listed, fingerprint, stopped, ended, file, entries = unpack(redis.call('HMGET', transaction,
+  'listed', 'fingerprint', 'stop_answer', 'end_ms', 'archived', 'entries'))
 if not listed then
   -- The transaction was deleted with its charge point.
   for _, queue in ipairs({unpacked, unarchived, archived}) do redis.call('ZREM', queue, queued) end
@@ -18,4 +19,8 @@ redis.call('UNLINK', transaction, unpack(others))
 for _, index in ipairs({history, transactions}) do redis.call('ZREM', index, listed) end
 for _, queue in ipairs({unpacked, unarchived, archived}) do redis.call('ZREM', queue, queued) end
 if own ~= '' then redis.call('HDEL', starts, own) end
+-- Newer entries of the order of completion stay, because their readers find the transaction in the archive.
+for entry, ms in string.gmatch(entries or '', '((%d+)%-%d+)') do
+  if tonumber(ms) < now_ms() - entries_kept_ms then redis.call('XDEL', completed, entry) end
+end
 return {'forgotten'}

@@ -10,6 +10,7 @@ from typing import Literal
 from state import keys as key_names
 from state.keys import ChargePointKeys
 from state.store import Store
+from state.transactions.completed import KEPT_MS
 
 type Outcome = Literal["forgotten", "open", "due", "unknown"]
 """`due` means that the transaction has changed since it was archived, or was never archived."""
@@ -49,8 +50,16 @@ async def forget_many(
         )
         calls.append(
             (
-                (transaction, keys.starts, keys.history, keys.transactions, *queues, *others),
-                (id_, keys.queued(id_), int(only_archived)),
+                (
+                    transaction,
+                    keys.starts,
+                    keys.history,
+                    keys.transactions,
+                    *queues,
+                    keys.completed,
+                    *others,
+                ),
+                (id_, keys.queued(id_), int(only_archived), KEPT_MS),
             )
         )
     replies = await store.steps("transactions/forget", calls)

@@ -152,6 +152,7 @@ class _Packing:
                 self._packed,
                 unpacked(keys.partition),
                 unarchived(keys.partition),
+                keys.completed,
             ),
             (keys.queued(self._id), self._text, after, number, block, digests, *records),
         )

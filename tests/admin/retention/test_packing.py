@@ -7,7 +7,7 @@ from state import keys
 from state.nodes.leases import Lease
 from state.store import Store
 from state.tenants import tenants
-from state.transactions import stop, unqueued
+from state.transactions import search, stop, unqueued
 from tests.support.full_store import full
 from tests.support.transactions import ANSWER, a_start, a_stop, begin, charging, claimed, fill, read_values
 
@@ -73,8 +73,8 @@ async def test_nothing_is_packed_or_searched_while_older_programs_may_read_the_s
 async def test_transactions_that_older_gateways_finished_are_found_after_the_upgrade(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unqueued, "_TENANTS", 1)  # So the tenants are on several pages.
-    monkeypatch.setattr(unqueued, "_AT_ONCE", 2)
+    monkeypatch.setattr(search, "_TENANTS", 1)  # So the tenants are on several pages.
+    monkeypatch.setattr(search, "_AT_ONCE", 2)
     charged = []
     for tenant in ("one", "two", "three"):
         await tenants.put(store, tenant, name="", auto_register=True)
