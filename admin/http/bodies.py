@@ -20,7 +20,11 @@ async def body[T](model: type[T]) -> T:
 
     Raises Problem: 400 for a body that is not JSON, 415 for another media type, 422 for wrong content.
     """
-    raw = await raw_body()
+    return read(await raw_body(), model)
+
+
+def read[T](raw: bytes, model: type[T]) -> T:
+    """Read JSON as `model`. Raises Problem (400, 422)."""
     try:
         return msgspec.json.decode(raw, type=model)
     except msgspec.ValidationError as error:
@@ -29,11 +33,21 @@ async def body[T](model: type[T]) -> T:
         raise _not_json(error) from None
 
 
-async def raw_body() -> bytes:
-    """Read the body as it was sent. An absent body counts as `{}`. Raises Problem (415)."""
+async def raw_body(media_type: str | None = None) -> bytes:
+    """Read the body as it was sent. An absent body counts as `{}`. Raises Problem (415).
+
+    With `media_type`, the body must have this type.
+    """
     raw = await request.get_data(cache=False, as_text=False, parse_form_data=False)
     if not raw:
         return b"{}"
+    if media_type is not None and request.mimetype != media_type:
+        raise Problem(
+            415,
+            "unsupported-media-type",
+            f"The Content-Type of the body is not {media_type}; send `Content-Type: {media_type}`.",
+            headers={"Accept-Patch": media_type} if request.method == "PATCH" else {},
+        )
     if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):
         raise Problem(
             415,

@@ -31,6 +31,11 @@ _WITH_BODY = {
     415: "The Content-Type of the body does not say JSON.",
 }
 
+_ETAG = {
+    "description": "Names the settings of the answer. Send it as If-Match to change only these settings.",
+    "schema": {"type": "string"},
+}
+
 _PATH: dict[str, tuple[str, str]] = {
     "tenant": ("Name of the tenant.", "demo"),
     "token_id": (
@@ -82,7 +87,7 @@ def describes[View: Callable[..., Any]](**extra: Any) -> Callable[[View], View]:
     """Add to the OpenAPI operation of a route what the signature of the route does not say.
 
     `parameters`, `requestBody`, `responses` and `schemas` have the same form as in the OpenAPI document.
-    `problems` maps a status to its description.
+    `problems` maps a status to its description. With `etag`, the answer has the header ETag.
     """
 
     def decorate(view: View) -> View:
@@ -192,6 +197,9 @@ def _complete(operation: dict[str, Any], method: str, extra: dict[str, Any]) -> 
     for status, description in {**errors, **extra.get("problems", {})}.items():
         responses.setdefault(status, {"description": description, "content": _PROBLEM})
     responses.update(extra.get("responses", {}))
+    if extra.get("etag"):
+        for status in responses.keys() & {200, 201, "200", "201"}:
+            responses[status] = {**responses[status], "headers": {"ETag": _ETAG}}
     if "requestBody" in extra:
         operation["requestBody"] = extra["requestBody"]
     operation["responses"] = {str(status): responses[status] for status in sorted(responses, key=str)}

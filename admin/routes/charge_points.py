@@ -1,6 +1,7 @@
 """Routes of charge points: register, read, list, accept, disconnect and delete them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -8,7 +9,18 @@ from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
 from admin.commands import CommandAnswer, preconditions, send
-from admin.http import Next, Paging, Problem, bodies, describes, lookup, must_exist, new_blueprint
+from admin.http import (
+    Next,
+    Paging,
+    Problem,
+    bodies,
+    conditions,
+    convert,
+    describes,
+    lookup,
+    must_exist,
+    new_blueprint,
+)
 from admin.http.names import check_connectable
 from admin.routes import charge_point_answer
 from admin.routes.charge_point_answer import ChargePointAnswer, ChargePointItem, Registration
@@ -17,7 +29,7 @@ from admin.services import current_store, services
 from gateway.ocpp16.messages.core import RegistrationStatus
 from gateway.ocpp16.messages.remote_trigger import TriggerMessage
 from state import charge_points, keys
-from state.charge_points import OpenTransactions, Settings, connectors
+from state.charge_points import ChargePointRecord, OpenTransactions, Settings, connectors
 from state.nodes import inbox, leases, nodes
 from state.nodes.inbox import Disconnect, DisconnectReason, SettingsChanged
 from state.nodes.leases import Holding
@@ -126,16 +138,21 @@ class DisconnectAnswer(msgspec.Struct, frozen=True):
 @document_request(ChargePointSettings)
 @document_response(ChargePointAnswer, 200)
 @document_response(ChargePointAnswer, 201)
-@describes(problems={507: "The store is nearly full, so it accepts no new charge point."})
+@describes(**conditions.describe_put({507: "The store is nearly full, so it accepts no new charge point."}))
 async def put_charge_point(tenant: str, charge_point: str) -> Response:
     """Register a charge point, or replace its settings.
 
     The settings apply at once, also to a charge point that is connected. A changed `registration` applies to
-    the next BootNotification of the charge point. csms sends nothing to the charge point.
+    the next BootNotification of the charge point. csms sends nothing to the charge point. With If-Match, csms
+    replaces only the settings that If-Match names, and registers no charge point.
     """
     settings = await bodies.body(ChargePointSettings)
     check_connectable(charge_point, "charge point")
     store = current_store()
+    if conditions.is_conditional():
+        if not await _change(store, tenant, charge_point, lambda _: settings):
+            conditions.check(None)
+        return await _respond(store, tenant, charge_point)
     if store.headroom.has_reached("scarce") and await charge_points.get(store, tenant, charge_point) is None:
         store.headroom.require_room("scarce", "a new charge point")
     created = await charge_points.put(
@@ -143,14 +160,32 @@ async def put_charge_point(tenant: str, charge_point: str) -> Response:
     )
     if not created:
         await _announce_settings(store, tenant, charge_point)
-    return bodies.answer(await _answer(store, tenant, charge_point), 201 if created else 200)
+    return await _respond(store, tenant, charge_point, 201 if created else 200)
+
+
+@blueprint.patch("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>")
+@document_response(ChargePointAnswer)
+@describes(**conditions.describe_patch(ChargePointSettings))
+async def patch_charge_point(tenant: str, charge_point: str) -> Response:
+    """Change some settings of a charge point, with a merge patch (RFC 7396).
+
+    If-Match must name the present settings, so that no change by another operator is lost. The settings apply
+    as those of a PUT do.
+    """
+    conditions.require_condition()
+    patch, store = await conditions.read_patch(), current_store()
+    must_exist(
+        await _change(store, tenant, charge_point, partial(conditions.patched, patch=patch)), "charge point"
+    )
+    return await _respond(store, tenant, charge_point)
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>")
 @document_response(ChargePointAnswer)
+@describes(etag=True)
 async def get_charge_point(tenant: str, charge_point: str) -> Response:
     """Read a charge point: settings, last boot, connectors and connection."""
-    return bodies.answer(await _answer(current_store(), tenant, charge_point))
+    return await _respond(current_store(), tenant, charge_point)
 
 
 @blueprint.delete("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>")
@@ -291,6 +326,33 @@ async def _announce_settings(store: Store, tenant: str, charge_point: str) -> No
     holding = await leases.get_holding(store, tenant, charge_point)
     if holding is not None and holding.node is not None:
         await inbox.send(store, holding.node, SettingsChanged(keys.join(tenant, charge_point)))
+
+
+async def _change(
+    store: Store,
+    tenant: str,
+    charge_point: str,
+    change: Callable[[ChargePointSettings], ChargePointSettings],
+) -> bool:
+    """Change the settings if the condition of the request holds.
+
+    Returns False for an unknown charge point. Raises Problem (412).
+    """
+
+    def decide(found: ChargePointRecord) -> Settings:
+        present = convert(found, ChargePointSettings)
+        conditions.check(present)
+        return Settings(**msgspec.structs.asdict(change(present)))
+
+    if not await charge_points.change(store, tenant, charge_point, decide):
+        return False
+    await _announce_settings(store, tenant, charge_point)
+    return True
+
+
+async def _respond(store: Store, tenant: str, charge_point: str, status: int = 200) -> Response:
+    answer = await _answer(store, tenant, charge_point)
+    return bodies.answer(answer, status, **conditions.etag(convert(answer, ChargePointSettings)))
 
 
 async def _answer(store: Store, tenant: str, charge_point: str) -> ChargePointAnswer:

@@ -11,7 +11,9 @@ from admin.http import (
     Next,
     Paging,
     bodies,
+    conditions,
     convert,
+    describes,
     invalid,
     must_exist,
     new_blueprint,
@@ -110,30 +112,53 @@ class IdTagPage(msgspec.Struct, frozen=True):
 @document_request(IdTagSettings)
 @document_response(IdTagAnswer, 200)
 @document_response(IdTagAnswer, 201)
+@describes(**conditions.describe_put())
 async def put_id_tag(tenant: str, tag: str) -> Response:
     """Create or replace an id tag.
 
     The settings apply from the next Authorize or StartTransaction. csms sends nothing to charge points. A
-    charge point that has the tag in its cache or its local list may continue to use the old settings.
+    charge point that has the tag in its cache or its local list may continue to use the old settings. With
+    If-Match, csms replaces only the settings that If-Match names, and creates no id tag.
     """
     settings = await bodies.body(IdTagSettings)
     if not 1 <= len(tag) <= TAG_LENGTH:
         raise invalid(
             f"The id tag has {len(tag)} characters; OCPP 1.6 allows 1 to {TAG_LENGTH}.", parameter="tag"
         )
-    expiry = settings.expiry_date
-    text = None if expiry is None else times.utc_text(expiry, "expiry_date")
-    stored = convert(settings, IdTag, tag=tag, expiry_date=text)
+    stored = _read(settings, tag)
+    if conditions.is_conditional():
+        if not await id_tags.change(current_store(), tenant, tag, lambda found: _checked(found, stored)):
+            conditions.check(None)
+        return _respond(stored)
     created = await id_tags.put(current_store(), tenant, stored)
-    return bodies.answer(_answer(stored), 201 if created else 200)
+    return _respond(stored, 201 if created else 200)
+
+
+@blueprint.patch("/v1/tenants/<name:tenant>/id-tags/<name:tag>")
+@document_response(IdTagAnswer)
+@describes(**conditions.describe_patch(IdTagSettings))
+async def patch_id_tag(tenant: str, tag: str) -> Response:
+    """Change some settings of an id tag, with a merge patch (RFC 7396).
+
+    If-Match must name the present settings, so that no change by another operator is lost. The settings apply
+    as those of a PUT do. The spelling of the id tag stays as it is.
+    """
+    conditions.require_condition()
+    patch = await conditions.read_patch()
+
+    def decide(found: IdTag) -> IdTag:
+        return _checked(found, _read(conditions.patched(_settings(found), patch), found.tag))
+
+    must_exist(await id_tags.change(current_store(), tenant, tag, decide), "id tag")
+    return _respond(must_exist(await id_tags.get(current_store(), tenant, tag), "id tag"))
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/id-tags/<name:tag>")
 @document_response(IdTagAnswer)
+@describes(etag=True)
 async def get_id_tag(tenant: str, tag: str) -> Response:
     """Read an id tag."""
-    found = await id_tags.get(current_store(), tenant, tag)
-    return bodies.answer(_answer(must_exist(found, "id tag")))
+    return _respond(must_exist(await id_tags.get(current_store(), tenant, tag), "id tag"))
 
 
 @blueprint.delete("/v1/tenants/<name:tenant>/id-tags/<name:tag>")
@@ -156,6 +181,27 @@ async def list_id_tags(tenant: str) -> Response:
     asked = bodies.query(Paging)
     page = await id_tags.list_(current_store(), tenant, cursor=asked.cursor, limit=asked.limit)
     return bodies.answer(IdTagPage(tuple(map(_answer, page.items)), page.next))
+
+
+def _read(settings: IdTagSettings, tag: str) -> IdTag:
+    expiry = settings.expiry_date
+    text = None if expiry is None else times.utc_text(expiry, "expiry_date")
+    return convert(settings, IdTag, tag=tag, expiry_date=text)
+
+
+def _settings(tag: IdTag) -> IdTagSettings:
+    """Return the settings of a stored tag, whose time is a text."""
+    return convert(tag, IdTagSettings)
+
+
+def _checked(found: IdTag, wanted: IdTag) -> IdTag:
+    """Return the wanted tag if the condition of the request holds. Raises Problem (412)."""
+    conditions.check(_settings(found))
+    return wanted
+
+
+def _respond(tag: IdTag, status: int = 200) -> Response:
+    return bodies.answer(_answer(tag), status, **conditions.etag(_settings(tag)))
 
 
 def _answer(tag: IdTag) -> IdTagAnswer:

@@ -11,6 +11,7 @@ from admin.http import (
     Paging,
     Problem,
     bodies,
+    conditions,
     convert,
     convert_all,
     describes,
@@ -23,6 +24,7 @@ from admin.http.times import Time
 from admin.services import current_store
 from gateway.ocpp16.messages.core import RegistrationStatus
 from state.tenants import tenants
+from state.tenants.tenants import Tenant
 
 blueprint = new_blueprint("tenants", "Tenants")
 
@@ -55,6 +57,24 @@ CertificateOrganisations = Annotated[
 ]
 
 
+EndSuperseded = Annotated[
+    bool,
+    msgspec.Meta(
+        description="Whether csms ends a transaction by itself, after 10 minutes, if its connector began "
+        "another one. A StopTransaction that still comes counts instead of the end."
+    ),
+]
+EndAfterDays = Annotated[
+    Annotated[int, msgspec.Meta(ge=1, le=3650)] | None,
+    msgspec.Meta(
+        description="After how many days csms ends a transaction by itself, counted from the receipt of its "
+        "start. A transaction whose charge point is online and reports that it charges is not ended. null "
+        "means that csms ends no transaction because of its age.",
+        examples=[7],
+    ),
+]
+
+
 class TenantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings of a tenant.
 
@@ -83,6 +103,8 @@ class TenantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
     certificate_signing: CertificateSigning = "manual"
     certificate_organisations: CertificateOrganisations = ()
+    end_superseded: EndSuperseded = False
+    end_after_days: EndAfterDays = None
 
 
 class TenantAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +137,8 @@ class TenantAnswer(msgspec.Struct, frozen=True, kw_only=True):
     ]
     certificate_signing: CertificateSigning
     certificate_organisations: CertificateOrganisations
+    end_superseded: EndSuperseded
+    end_after_days: EndAfterDays
     created_at: Annotated[Time, msgspec.Meta(description="When the tenant was created.")]
 
 
@@ -129,20 +153,46 @@ class TenantPage(msgspec.Struct, frozen=True):
 @document_request(TenantSettings)
 @document_response(TenantAnswer, 200)
 @document_response(TenantAnswer, 201)
+@describes(**conditions.describe_put())
 async def put_tenant(tenant: str) -> Response:
-    """Create a tenant, or replace its settings."""
-    settings = await bodies.body(TenantSettings)
+    """Create a tenant, or replace its settings.
+
+    With If-Match, csms replaces only the settings that If-Match names, and creates no tenant.
+    """
+    settings, store = await bodies.body(TenantSettings), current_store()
     check_connectable(tenant, "tenant")
-    created = await tenants.put(current_store(), tenant, **msgspec.structs.asdict(settings))
-    stored = must_exist(await tenants.get(current_store(), tenant), "tenant")
-    return bodies.answer(convert(stored, TenantAnswer), 201 if created else 200)
+    if conditions.is_conditional():
+        if not await tenants.change(store, tenant, lambda found: _changed(found, settings)):
+            conditions.check(None)
+        return _respond(must_exist(await tenants.get(store, tenant), "tenant"))
+    created = await tenants.put(store, tenant, **msgspec.structs.asdict(settings))
+    return _respond(must_exist(await tenants.get(store, tenant), "tenant"), 201 if created else 200)
+
+
+@blueprint.patch("/v1/tenants/<name:tenant>")
+@document_response(TenantAnswer)
+@describes(**conditions.describe_patch(TenantSettings))
+async def patch_tenant(tenant: str) -> Response:
+    """Change some settings of a tenant, with a merge patch (RFC 7396).
+
+    If-Match must name the present settings, so that no change by another operator is lost.
+    """
+    conditions.require_condition()
+    patch, store = await conditions.read_patch(), current_store()
+
+    def decide(found: Tenant) -> Tenant:
+        return _changed(found, conditions.patched(convert(found, TenantSettings), patch))
+
+    must_exist(await tenants.change(store, tenant, decide), "tenant")
+    return _respond(must_exist(await tenants.get(store, tenant), "tenant"))
 
 
 @blueprint.get("/v1/tenants/<name:tenant>")
 @document_response(TenantAnswer)
+@describes(etag=True)
 async def get_tenant(tenant: str) -> Response:  # noqa: ARG001  the check of the API key has read it
     """Read a tenant."""
-    return bodies.answer(convert(g.tenant, TenantAnswer))
+    return _respond(g.tenant)
 
 
 @blueprint.delete("/v1/tenants/<name:tenant>")
@@ -173,3 +223,17 @@ async def list_tenants() -> Response:
     page = await tenants.list_(current_store(), cursor=asked.cursor, limit=asked.limit)
     seen = [tenant for tenant in page.items if allows(g.api_key, tenant.id)]
     return bodies.answer(TenantPage(convert_all(seen, TenantAnswer), page.next))
+
+
+def _changed(found: Tenant, settings: TenantSettings) -> Tenant:
+    """Return the tenant with other settings if the condition of the request holds. Raises Problem (412)."""
+    conditions.check(convert(found, TenantSettings))
+    wanted = msgspec.structs.asdict(settings)
+    if settings.security_profile is None:
+        wanted["security_profile"] = found.security_profile
+    return msgspec.structs.replace(found, **wanted)
+
+
+def _respond(tenant: Tenant, status: int = 200) -> Response:
+    answer, settings = convert(tenant, TenantAnswer), convert(tenant, TenantSettings)
+    return bodies.answer(answer, status, **conditions.etag(settings))

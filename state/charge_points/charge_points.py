@@ -3,12 +3,13 @@
 Operators can list and delete charge points.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 from msgspec import json
 
+from state import guarded
 from state import keys as key_names
 from state.charge_points import security
 from state.charge_points.security import Security
@@ -90,6 +91,27 @@ async def put(store: Store, tenant: str, charge_point: str, settings: Settings) 
         (keys.member, keys.id, *settings_fields(settings)),
     )
     return bool(word == b"created")
+
+
+async def change(
+    store: Store, tenant: str, charge_point: str, decide: Callable[[ChargePointRecord], Settings]
+) -> bool:
+    """Replace the settings of a charge point by those that `decide` makes of the present ones.
+
+    `decide` may be called more than once. Returns False if the charge point is not registered.
+    """
+    key = ChargePointKeys(tenant, charge_point).record
+
+    async def attempt() -> guarded.Outcome:
+        stored = await store.execute("HGETALL", key)
+        found = read_charge_point(tenant, charge_point, stored)
+        if found is None:
+            return "gone"
+        wanted = settings_fields(decide(found))
+        read = [part for name in wanted[::2] for part in (name, stored.get(str(name).encode(), b""))]
+        return await guarded.change(store, key, "registered_ms", read, wanted)
+
+    return await guarded.until_unchanged(attempt)
 
 
 async def get(store: Store, tenant: str, charge_point: str) -> ChargePointRecord | None:

@@ -1,10 +1,11 @@
 """Id tags of a tenant. Id tags keep their spelling and are compared with ASCII case folded (CiString20)."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
 
-from state import keys
+from state import guarded, keys
 from state.paging import Page, list_members
 from state.store import Store
 
@@ -41,6 +42,24 @@ async def put(store: Store, tenant: str, tag: IdTag) -> bool:
     await store.execute("ZADD", keys.id_tags(tenant), 0, folded)
     before = await store.execute("SET", keys.id_tag(tenant, folded), msgspec.json.encode(tag), "GET")
     return before is None
+
+
+async def change(store: Store, tenant: str, tag: str, decide: Callable[[IdTag], IdTag]) -> bool:
+    """Replace a tag by the one that `decide` makes of it. Returns False if there is no such tag.
+
+    `decide` may be called more than once.
+    """
+    key = keys.id_tag(tenant, fold(tag))
+
+    async def attempt() -> guarded.Outcome:
+        stored = await store.execute("GET", key)
+        if stored is None:
+            return "gone"
+        after = msgspec.json.encode(decide(_decode(stored)))
+        [word] = await store.step("tenants/id_tag_change", (key,), (stored, after))
+        return "changed" if word == b"changed" else "again"
+
+    return await guarded.until_unchanged(attempt)
 
 
 async def get(store: Store, tenant: str, tag: str) -> IdTag | None:

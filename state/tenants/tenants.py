@@ -3,15 +3,16 @@
 The hash also has the tenant's tokens, so that a handshake reads both at once. An index lists all tenants.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Literal
 
 import msgspec
 
-from state import keys
+from state import guarded, keys
 from state.paging import Page, list_members
 from state.record import BootStatus
+from state.redis.connection import Arg
 from state.replies import read_record
 from state.store import Store
 from state.tenants import id_tags
@@ -19,6 +20,7 @@ from state.tenants import id_tags
 FIELDS = (
     *("name", "auto_register", "created_ms", "registration"),
     *("security_profile", "certificate_signing", "certificate_organisations"),
+    *("end_superseded", "end_after_days"),
 )
 
 type CertificateSigning = Literal["manual", "automatic"]
@@ -41,6 +43,9 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     point that is allowed profile 0 can be registered by its first connection. `certificate_signing` says
     whether an operator must approve each certificate request. If `certificate_organisations` is not empty, a
     client certificate must name one of these organisations (A00.FR.404).
+
+    With `end_superseded`, csms itself ends transactions whose connector began another one. If
+    `end_after_days` is not None, csms itself ends transactions that have been open for so many days.
     """
 
     id: str
@@ -51,6 +56,8 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     security_profile: SecurityProfile = 0
     certificate_signing: CertificateSigning = "manual"
     certificate_organisations: tuple[str, ...] = ()
+    end_superseded: bool = False
+    end_after_days: int | None = None
 
 
 async def put(
@@ -63,6 +70,8 @@ async def put(
     security_profile: SecurityProfile | None = None,
     certificate_signing: CertificateSigning = "manual",
     certificate_organisations: Sequence[str] = (),
+    end_superseded: bool = False,
+    end_after_days: int | None = None,
 ) -> bool:
     """Create a tenant or change it. Returns True if the tenant is new.
 
@@ -71,14 +80,41 @@ async def put(
     # The index is written first. Listings skip an indexed name that has no tenant, but they never find a
     # tenant whose name is not indexed.
     await store.execute("ZADD", keys.TENANTS, 0, tenant)
-    fields = (
-        *("name", name, "auto_register", int(auto_register), "registration", registration),
-        *(() if security_profile is None else ("security_profile", security_profile)),
-        *("certificate_signing", certificate_signing),
-        *("certificate_organisations", msgspec.json.encode(certificate_organisations)),
+    wanted = Tenant(
+        id=tenant,
+        name=name,
+        auto_register=auto_register,
+        created_ms=0,
+        registration=registration,
+        security_profile=security_profile or 0,
+        certificate_signing=certificate_signing,
+        certificate_organisations=tuple(certificate_organisations),
+        end_superseded=end_superseded,
+        end_after_days=end_after_days,
     )
+    fields = _settings_fields(wanted, with_profile=security_profile is not None)
     [word] = await store.step("tenants/put", (keys.tokens(tenant),), fields)
     return bool(word == b"created")
+
+
+async def change(store: Store, tenant: str, decide: Callable[[Tenant], Tenant]) -> bool:
+    """Replace the settings of a tenant by those that `decide` makes of the present ones.
+
+    `decide` may be called more than once. Returns False if there is no such tenant.
+    """
+    key = keys.tokens(tenant)
+
+    async def attempt() -> guarded.Outcome:
+        stored = tuple(await store.execute("HMGET", key, *FIELDS))
+        found = read_tenant(tenant, stored)
+        if found is None:
+            return "gone"
+        before = dict(zip(FIELDS, stored, strict=True))
+        wanted = _settings_fields(decide(found))
+        read = [part for name in wanted[::2] for part in (name, before[str(name)] or b"")]
+        return await guarded.change(store, key, "created_ms", read, wanted)
+
+    return await guarded.until_unchanged(attempt)
 
 
 async def get(store: Store, tenant: str) -> Tenant | None:
@@ -113,6 +149,20 @@ async def delete(store: Store, tenant: str) -> Literal["deleted", "unknown", "in
     return "deleted" if known else "unknown"
 
 
+def _settings_fields(tenant: Tenant, *, with_profile: bool = True) -> list[Arg]:
+    """Return the names and values of the settings as arguments of HSET."""
+    days = tenant.end_after_days
+    return [
+        *("name", tenant.name, "auto_register", int(tenant.auto_register)),
+        *("registration", tenant.registration),
+        *(("security_profile", tenant.security_profile) if with_profile else ()),
+        *("certificate_signing", tenant.certificate_signing),
+        *("certificate_organisations", msgspec.json.encode(tenant.certificate_organisations)),
+        *("end_superseded", int(tenant.end_superseded)),
+        *("end_after_days", "" if days is None else days),
+    ]
+
+
 def read_tenant(tenant: str, values: tuple[bytes | None, ...]) -> Tenant | None:
     """Make a tenant from the values of FIELDS. Returns None if the store has no values."""
     return None if values[0] is None else _read_known(tenant, values)
@@ -123,4 +173,6 @@ def _read_known(tenant: str, values: tuple[bytes | None, ...]) -> Tenant:
     """Make a tenant that exists. Each handshake needs its tenant, and the values seldom change."""
     stored = {name.encode(): value for name, value in zip(FIELDS, values, strict=True) if value is not None}
     organisations = msgspec.json.decode(stored.pop(b"certificate_organisations", b"[]"))
+    if not stored.get(b"end_after_days"):
+        stored.pop(b"end_after_days", None)
     return read_record(Tenant, stored, id=tenant, certificate_organisations=organisations)

@@ -30,7 +30,10 @@ _AT_ONCE = 200
 """Greatest number of tokens in one command."""
 _COMMANDS = 5
 """Greatest number of such commands in one round trip."""
-_NOBODYS_FIELDS: tuple[bytes | None, ...] = (b"", b"0", b"1", b"Accepted", b"0", b"manual", b"[]")
+_NOBODYS_FIELDS: tuple[bytes | None, ...] = (
+    *(b"", b"0", b"1", b"Accepted", b"0", b"manual", b"[]"),
+    *(b"0", b""),
+)
 """Values of FIELDS that are read in place of those of an unknown tenant."""
 
 

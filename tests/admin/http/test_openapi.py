@@ -16,7 +16,7 @@ from tests.admin.api import TENANT, Api
 
 METHODS = {
     "/v1/tenants": {"get"},
-    "/v1/tenants/{tenant}": {"get", "put", "delete"},
+    "/v1/tenants/{tenant}": {"get", "put", "patch", "delete"},
     "/v1/tenants/{tenant}/tokens": {"get", "post"},
     "/v1/tenants/{tenant}/tokens/{token_id}": {"patch", "delete"},
     "/v1/refusals": {"get"},
@@ -31,7 +31,7 @@ METHODS = {
     "/v1/tenants/{tenant}/charge-points/{charge_point}/authorization-key": {"put", "delete"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/authorization-key/change": {"post"},
     "/v1/tenants/{tenant}/charge-points": {"get"},
-    "/v1/tenants/{tenant}/charge-points/{charge_point}": {"get", "put", "delete"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}": {"get", "put", "patch", "delete"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/disconnect": {"post"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/faults": {"get", "delete"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/accept": {"post"},
@@ -79,7 +79,7 @@ METHODS = {
     "/v1/tenants/{tenant}/data-transfer-vendors/{vendor}": {"get", "put", "delete"},
     "/v1/tenants/{tenant}/commands/{command}": {"get"},
     "/v1/tenants/{tenant}/id-tags": {"get"},
-    "/v1/tenants/{tenant}/id-tags/{tag}": {"get", "put", "delete"},
+    "/v1/tenants/{tenant}/id-tags/{tag}": {"get", "put", "patch", "delete"},
     "/v1/tenants/{tenant}/transactions": {"get"},
     "/v1/tenants/{tenant}/transactions/{transaction}": {"get"},
     "/v1/tenants/{tenant}/transactions/{transaction}/meter-values": {"get"},
