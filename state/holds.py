@@ -58,6 +58,24 @@ async def release(store: Store, charge_point: ChargePointKeys, tag: str, fingerp
     return bool(await store.execute("ZREM", _slots(charge_point, tag), _member(charge_point, fingerprint)))
 
 
+async def release_finished(store: Store, charge_point: ChargePointKeys, ids: Sequence[str]) -> None:
+    """Release the holds of finished transactions of a charge point, in case an earlier release failed.
+
+    Nobody prolongs the hold of a finished transaction, so only one that finished lately may have a hold.
+    """
+    read = ("tag", "fingerprint", "stop_received_ms", "end_received_ms")
+    found = await store.pipeline([("HMGET", charge_point.transaction(id_), *read) for id_ in ids])
+    since_ms = store.server_time_ms() - 2 * LASTS_MS
+    await store.pipeline(
+        [
+            ("ZREM", _slots(charge_point, tag.decode()), _member(charge_point, fingerprint.decode()))
+            for tag, fingerprint, *finished in found
+            if tag is not None and fingerprint is not None
+            if max((int(ms) for ms in finished if ms is not None), default=0) > since_ms
+        ]
+    )
+
+
 def _slots(charge_point: ChargePointKeys, tag: str) -> str:
     return keys.holds(charge_point.tenant, fold(tag))
 

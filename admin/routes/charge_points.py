@@ -94,6 +94,16 @@ class ChargePointSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     ] = None
 
 
+class DeleteQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    purge: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Whether to destroy the finished transactions of the charge point too, with their "
+            "meter values. csms keeps no copy in the store. What is in the archive stays there."
+        ),
+    ] = False
+
+
 class ChargePointPage(msgspec.Struct, frozen=True):
     """A page of charge points, sorted by id."""
 
@@ -189,6 +199,7 @@ async def get_charge_point(tenant: str, charge_point: str) -> Response:
 
 
 @blueprint.delete("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>")
+@document_querystring(DeleteQuery)
 @document_response(None, 204)
 @describes(
     problems={
@@ -197,21 +208,26 @@ async def get_charge_point(tenant: str, charge_point: str) -> Response:
     }
 )
 async def delete_charge_point(tenant: str, charge_point: str) -> Response:
-    """Delete a charge point, with all its transactions and meter values.
+    """Delete a charge point, but keep its finished transactions.
 
-    This destroys everything that csms has stored about the charge point: its finished transactions, their
-    meter values, its orphaned stops, configuration, local list, charging profiles, reservations,
-    certificates, jobs, security events and trace. csms keeps no copy, so bill the transactions before you
-    delete the charge point. A charge point with an open transaction is not deleted (409). End such a
-    transaction first.
+    The finished transactions stay in the lists and can be read by their ids, with their meter values. They
+    leave the store as those of other charge points do. A new charge point with the same id gets higher
+    transaction ids. Everything else that csms has stored about the charge point is destroyed: its settings,
+    orphaned stops, stray meter values, configuration, local list, charging profiles, reservations,
+    certificates, jobs, security events and trace, and the places that its transactions took of id tags with a
+    limit. A charge point with an open transaction is not deleted (409). End such a transaction first.
+
+    `purge=true` destroys the finished transactions in the store as well, and those that an earlier DELETE
+    kept. Bill them first, because csms keeps no copy. If a purge was interrupted, repeat it: it destroys the
+    rest. A purge also works while the store is full.
 
     csms also closes the connection of the charge point. A transaction that the charge point starts before its
     connection is closed is stored; such a transaction is listed, and DELETE then gets 409 again. If
     `auto_register` of the tenant is true, csms registers the charge point as a new one when it connects
     again. To prevent this, also revoke the token that the charge point uses.
     """
-    store = current_store()
-    deleted = await charge_points.delete(store, tenant, charge_point)
+    asked, store = bodies.query(DeleteQuery), current_store()
+    deleted = await charge_points.delete(store, tenant, charge_point, purge=asked.purge)
     if isinstance(deleted, OpenTransactions):
         number, first = deleted.number, deleted.first
         are = f"{number} open transactions; the first is" if number > 1 else "an open transaction:"

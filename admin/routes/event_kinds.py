@@ -33,7 +33,8 @@ KINDS: Final = {
     "charge_point.booted": "The charge point sent a BootNotification, and csms answered with the status "
     "`status`.",
     "charge_point.disconnected": "The connection of the charge point ended because of `reason`.",
-    "charge_point.deleted": "An operator deleted the charge point with all its data.",
+    "charge_point.deleted": "An operator deleted the charge point. Its finished transactions stay, unless "
+    "`purged` is true.",
     "charge_point.security_profile_changed": "The lowest security profile with which the charge point may "
     "connect changed.",
     "charge_point.password_changed": "The charge point has another password (AuthorizationKey) now.",
@@ -153,7 +154,11 @@ MEMBERS: Final[dict[str, dict[str, Member]]] = {
         ),
         **_CONNECTION,
     },
-    "charge_point.deleted": {},
+    "charge_point.deleted": {
+        "purged": Member(
+            "true or false", "Whether the finished transactions are destroyed too.", optional=True
+        )
+    },
     "charge_point.security_profile_changed": {
         "before": Member("whole number", "Lowest security profile before the change."),
         "security_profile": Member("whole number", "Lowest security profile after the change."),

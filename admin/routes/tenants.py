@@ -25,6 +25,7 @@ from admin.services import current_store
 from gateway.ocpp16.messages.core import RegistrationStatus
 from state.tenants import tenants
 from state.tenants.tenants import Tenant
+from state.transactions import purging
 
 blueprint = new_blueprint("tenants", "Tenants")
 
@@ -142,6 +143,16 @@ class TenantAnswer(msgspec.Struct, frozen=True, kw_only=True):
     created_at: Annotated[Time, msgspec.Meta(description="When the tenant was created.")]
 
 
+class DeleteQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    purge: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Whether to destroy the transactions of deleted charge points of the tenant too, "
+            "with their meter values. csms keeps no copy in the store. What is in the archive stays there."
+        ),
+    ] = False
+
+
 class TenantPage(msgspec.Struct, frozen=True):
     """A page of the tenants that the API key may see, sorted by id."""
 
@@ -196,16 +207,45 @@ async def get_tenant(tenant: str) -> Response:  # noqa: ARG001  the check of the
 
 
 @blueprint.delete("/v1/tenants/<name:tenant>")
+@document_querystring(DeleteQuery)
 @document_response(None, 204)
-@describes(problems={409: "The tenant still has charge points; delete them first."})
+@describes(
+    problems={
+        409: "Nothing of the tenant itself was deleted. `in-use`: the tenant still has charge points; delete "
+        "them first. `has-transactions`: transactions of deleted charge points are still in the store, and "
+        "`purge` is not true. `open-transactions`: one of these transactions is open, and `transaction` is "
+        "its public id."
+    }
+)
 async def delete_tenant(tenant: str) -> Response:
     """Delete a tenant with its tokens, id tags and DataTransfer vendors.
 
-    A tenant that still has charge points cannot be deleted.
+    A tenant that still has charge points cannot be deleted, nor one with transactions, which the deletion of
+    charge points keeps. `purge=true` destroys these transactions in the store with their meter values. Bill
+    them first, because csms keeps no copy. If a purge was interrupted, repeat it: it destroys the rest. A
+    purge also works while the store is full.
     """
-    outcome = await tenants.delete(current_store(), tenant)
-    if outcome == "in_use":
+    asked, store = bodies.query(DeleteQuery), current_store()
+    if asked.purge and not await tenants.has_charge_points(store, tenant):
+        running = await purging.purge(store, tenant)
+        if running is not None:
+            raise Problem(
+                409,
+                "open-transactions",
+                f"The transaction {running} is open. End it with POST .../transactions/{running}/end, and "
+                "then delete the tenant.",
+                members={"transaction": running},
+            )
+    outcome = await tenants.delete(store, tenant)
+    if outcome == "has_charge_points":
         raise Problem(409, "in-use", "The tenant still has charge points; delete them first.")
+    if outcome == "has_transactions":
+        raise Problem(
+            409,
+            "has-transactions",
+            "The store still has transactions of the tenant, whose charge points were deleted. Bill them, "
+            "and then delete the tenant with `purge=true`, which destroys them.",
+        )
     must_exist(outcome == "deleted", "tenant")
     return bodies.no_content()
 

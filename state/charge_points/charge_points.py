@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import json
 
-from state import guarded
+from state import guarded, holds
 from state import keys as key_names
 from state.charge_points import security
 from state.charge_points.security import Security
@@ -225,19 +225,31 @@ async def list_(
     return await list_filtered(store, indexes, load, limit=limit, cursor=cursor, prefix=prefix.encode())
 
 
-async def delete(store: Store, tenant: str, charge_point: str) -> bool | OpenTransactions:
-    """Delete everything that is stored about a charge point, unless one of its transactions is open.
+async def delete(
+    store: Store, tenant: str, charge_point: str, *, purge: bool = False
+) -> bool | OpenTransactions:
+    """Delete a charge point, unless one of its transactions is open.
 
-    The check and the deletion are one step. False means that the charge point was not registered. The remains
-    of an interrupted deletion are removed even then. The session of the charge point loses the lease at once,
-    but the caller must close the socket. Transactions and meter values that arrive before the socket is
-    closed are stored, and the next deletion removes them, if none of these transactions is open.
+    Its finished transactions stay, with their meter values. With `purge`, they are destroyed, also those that
+    an earlier deletion kept. The check and the deletion are one step. False means that nothing was deleted,
+    because the charge point was not registered. The remains of an interrupted purge are removed even then.
+    The session of the charge point loses the lease at once, but the caller must close the socket.
+    Transactions and meter values that arrive before the socket is closed are stored.
     """
     keys = ChargePointKeys(tenant, charge_point)
-    known = await _delete(store, keys)
+    known = await _delete(store, keys, purge=purge)
     if isinstance(known, OpenTransactions):
         return known
     await spellings.forget(store, tenant, charge_point)
+    purged = await _bury(store, keys)
+    if not purge:
+        await _release_holds(store, keys)
+    return known or (purge and purged)
+
+
+async def _bury(store: Store, keys: ChargePointKeys) -> bool:
+    """Destroy the transactions that a purge has moved aside, and return whether there were any."""
+    found = False
     while buried := await store.execute("ZRANGE", keys.buried, 0, _AT_ONCE - 1):
         indexes = (keys.buried, keys.transactions, keys.open_transactions)
         queues = (
@@ -245,15 +257,32 @@ async def delete(store: Store, tenant: str, charge_point: str) -> bool | OpenTra
             key_names.unarchived(keys.partition),
             key_names.archived(keys.partition),
         )
-        calls = []
-        for listed in buried:
-            id_ = listed.rpartition(b"/")[2].decode()
-            calls.append(((*indexes, *queues, *keys.of_transaction(id_)), (listed, keys.queued(id_))))
+        found = True
+        ids = [_id_of(listed) for listed in buried]
+        await holds.release_finished(store, keys, ids)
+        calls = [
+            ((*indexes, *queues, *keys.of_transaction(id_)), (listed, keys.queued(id_)))
+            for listed, id_ in zip(buried, ids, strict=True)
+        ]
         await store.steps("charge_points/bury", calls)
-    return known
+    return found
 
 
-async def _delete(store: Store, keys: ChargePointKeys) -> bool | OpenTransactions:
+async def _release_holds(store: Store, keys: ChargePointKeys) -> None:
+    """Release the holds of the transactions that stay, in case an earlier release failed."""
+    first, more = 0, True
+    while more:
+        listed = await store.execute("ZRANGE", keys.history, first, first + _AT_ONCE - 1)
+        first, more = first + _AT_ONCE, len(listed) == _AT_ONCE
+        await holds.release_finished(store, keys, list(map(_id_of, listed)))
+
+
+def _id_of(listed: bytes) -> str:
+    """Return the id of a transaction from its name in an index."""
+    return listed.rpartition(b"/")[2].decode()
+
+
+async def _delete(store: Store, keys: ChargePointKeys, *, purge: bool) -> bool | OpenTransactions:
     strays = [keys.stray_values(number) for number in _STRAY_STREAMS]
     node = ""
     for _ in range(_AGAIN):
@@ -264,12 +293,14 @@ async def _delete(store: Store, keys: ChargePointKeys) -> bool | OpenTransaction
                 *(keys.history, keys.open_transactions, keys.buried, keys.seen),
                 *(*keys.deleted_with_it, *strays),
             ),
-            (node, keys.member, keys.id, _DELETED, TOMBSTONE_MS),
+            (
+                *(node, keys.member, keys.id, _DELETED, TOMBSTONE_MS),
+                *(int(purge), json.encode({"purged": purge})),
+            ),
         )
         if word == b"open":
             number, listed = rest
-            transaction_id = listed.rpartition(b"/")[2].decode()
-            return OpenTransactions(f"{keys.id}.{transaction_id}", int(number))
+            return OpenTransactions(f"{keys.id}.{_id_of(listed)}", int(number))
         if word != b"again":
             return bool(word == b"deleted")
         node = rest[0].decode()

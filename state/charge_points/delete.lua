@@ -1,12 +1,11 @@
--- Delete a charge point with everything stored about it, and take the lease from its session, unless one of its
--- transactions is open.
+-- Delete a charge point, and take the lease from its session, unless one of its transactions is open.
 -- KEYS lease held events record charge_points history open_transactions buried seen others...
--- | ARGV node member id reason tombstone_ms
+-- | ARGV node member id reason tombstone_ms purge event
 -- -> {'deleted'} | {'unknown'} | {'again', node} | {'open', number, listed}
 -- `listed` names the open transaction that began first.
 -- The lease is kept for a while with the next epoch. So every later step of the old session returns 'newer',
--- and the session closes. Transactions are moved to `buried`, so that a new charge point with this id can be
--- registered at once.
+-- and the session closes. If `purge` is '1', transactions are moved to `buried`, so that a new charge point with this
+-- id can be registered at once. Otherwise they stay, and the record keeps the last transaction id for as long.
 -- The first write is ZREM, because a full store refuses a step whose first write may take memory.
 local running = redis.call('ZINTER', 2, history, open_transactions)
 if running[1] then return {'open', #running, running[1]} end
@@ -19,10 +18,14 @@ if holder then
   redis.call('HDEL', lease, 'connection', 'reaped', 'last_seen_ms')
   redis.call('PEXPIRE', lease, tombstone_ms)
 end
-local known = redis.call('HEXISTS', record, 'registered_ms') == 1
+local known, last = unpack(redis.call('HMGET', record, 'registered_ms', 'last_transaction_id'))
 redis.call('HDEL', seen, member)
-redis.call('ZUNIONSTORE', buried, 2, history, buried, 'AGGREGATE', 'MIN')
-redis.call('UNLINK', record, history, unpack(others))
+if purge == '1' then
+  redis.call('ZUNIONSTORE', buried, 2, history, buried, 'AGGREGATE', 'MIN')
+  redis.call('UNLINK', history)
+end
+redis.call('UNLINK', record, unpack(others))
+if last and redis.call('EXISTS', history) == 1 then redis.call('HSET', record, 'last_transaction_id', last) end
 if not known then return {'unknown'} end
-emit(events, member, 'charge_point.deleted', '{}')
+emit(events, member, 'charge_point.deleted', event)
 return {'deleted'}

@@ -1,3 +1,5 @@
+-- A new transaction gets at least the number of seconds since 2025-01-01 as its id.
+local FIRST_SECOND, TOLERANCE_S = 1735689600, 60
 -- A value of the hash `starts` is a transaction's id, followed by '!' once the transaction has stopped. The
 -- fields are the fingerprints of the starts.
 local START, STOPPED = '^(%d+)(!?)$', '!'

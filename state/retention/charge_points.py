@@ -7,11 +7,10 @@ KINDS = (
         "charge-point",
         "the charge point with its settings",
         "charge point",
-        "when an operator deletes the charge point",
+        "when an operator deletes the charge point, but for the last transaction id, which stays as long as "
+        "transactions of the charge point are in the store",
         "one hash",
-        (
-            "test_deleting_a_charge_point_leaves_only_the_epoch_of_its_lease_and_the_epoch_expires_after_a_day",
-        ),
+        ("test_purging_a_charge_point_leaves_only_the_epoch_of_its_lease_and_the_epoch_expires_after_a_day",),
     ),
     Kind(
         "lease",
@@ -19,9 +18,7 @@ KINDS = (
         "charge point",
         "a day after the charge point was deleted, as a mark of the deletion",
         "one hash",
-        (
-            "test_deleting_a_charge_point_leaves_only_the_epoch_of_its_lease_and_the_epoch_expires_after_a_day",
-        ),
+        ("test_purging_a_charge_point_leaves_only_the_epoch_of_its_lease_and_the_epoch_expires_after_a_day",),
     ),
     Kind(
         "connectors",
@@ -31,7 +28,7 @@ KINDS = (
         "256 connectors",
         (
             "test_the_status_of_a_connector_beyond_the_limit_is_not_stored",
-            "test_deleting_a_charge_point_leaves_only_the_epoch_of_its_lease_and_the_epoch_expires_after_a_day",
+            "test_purging_a_charge_point_leaves_only_the_epoch_of_its_lease_and_the_epoch_expires_after_a_day",
         ),
     ),
     Kind(

@@ -22,7 +22,7 @@ KINDS = (
         "each entry with its charge point",
         "about 500,000 that registered themselves, and what operators make beyond that",
         (
-            "test_deleting_a_charge_point_leaves_only_the_epoch_of_its_lease_and_the_epoch_expires_after_a_day",
+            "test_purging_a_charge_point_leaves_only_the_epoch_of_its_lease_and_the_epoch_expires_after_a_day",
             "test_a_tenant_with_too_many_charge_points_registers_no_further_one_by_itself",
         ),
     ),
@@ -180,9 +180,7 @@ KINDS = (
         "tenant",
         "each entry with its charge point",
         "one entry for each charge point",
-        (
-            "test_deleting_a_charge_point_leaves_only_the_epoch_of_its_lease_and_the_epoch_expires_after_a_day",
-        ),
+        ("test_purging_a_charge_point_leaves_only_the_epoch_of_its_lease_and_the_epoch_expires_after_a_day",),
     ),
     Kind(
         "command",

@@ -8,7 +8,8 @@ KINDS = (
         "start, stop and end of a transaction",
         "transaction",
         "when an archived transaction leaves the store, when it is older than "
-        "`retention.transactions_days`, or with the charge point; an open transaction never",
+        "`retention.transactions_days`, or when an operator purges its charge point or tenant; an open "
+        "transaction never",
         "without a limit, unless `archive.directory` or `retention.transactions_days` is set",
         (
             "test_nothing_of_a_forgotten_transaction_is_left_but_the_last_id_of_its_charge_point",
@@ -20,7 +21,7 @@ KINDS = (
         "values",
         "meter values that are not packed",
         "transaction",
-        "when the transaction leaves the store, or with the charge point",
+        "with the transaction",
         "100,000 messages of a transaction, and 32 MiB of long ones, with the packed ones",
         (
             "test_a_transaction_takes_100000_messages_and_counts_the_rest",
@@ -31,7 +32,7 @@ KINDS = (
         "packed",
         "packed meter values",
         "transaction",
-        "when the transaction leaves the store, or with the charge point",
+        "with the transaction",
         "100,000 messages of a transaction, and 32 MiB of long ones, with those that are not packed",
         (
             "test_the_messages_in_blocks_count_too",
@@ -50,7 +51,7 @@ KINDS = (
         "history",
         "index of the transactions of a charge point",
         "charge point",
-        "each entry when its transaction leaves the store, or with the charge point",
+        "each entry when its transaction leaves the store",
         "one entry for each transaction",
         ("test_nothing_of_a_forgotten_transaction_is_left_but_the_last_id_of_its_charge_point",),
     ),
@@ -62,16 +63,16 @@ KINDS = (
         "one entry for each connector",
         (
             "test_an_ended_transaction_is_not_open_and_shows_its_end_beside_an_empty_stop",
-            "test_deleting_a_charge_point_leaves_only_the_epoch_of_its_lease_and_the_epoch_expires_after_a_day",
+            "test_purging_a_charge_point_leaves_only_the_epoch_of_its_lease_and_the_epoch_expires_after_a_day",
         ),
     ),
     Kind(
         "buried",
-        "transactions of a charge point that is being deleted",
+        "transactions of a charge point that is being purged",
         "charge point",
-        "at the end of the deletion",
+        "at the end of the purge",
         "one entry for each transaction",
-        ("test_a_second_deletion_removes_what_an_interrupted_deletion_left_behind",),
+        ("test_a_second_purge_removes_what_an_interrupted_purge_left_behind",),
     ),
     Kind(
         "orphans",
@@ -98,7 +99,7 @@ KINDS = (
         "dropped while a transaction runs on their connector",
         (
             "test_the_oldest_stray_meter_values_beyond_10000_are_removed_and_counted",
-            "test_deleting_a_charge_point_leaves_only_the_epoch_of_its_lease_and_the_epoch_expires_after_a_day",
+            "test_purging_a_charge_point_leaves_only_the_epoch_of_its_lease_and_the_epoch_expires_after_a_day",
         ),
     ),
     Kind(

@@ -130,15 +130,25 @@ async def list_(store: Store, *, cursor: str | None = None, limit: int = 100) ->
     return Page(tuple(tenant for tenant in tenants if tenant is not None), page.next)
 
 
-async def delete(store: Store, tenant: str) -> Literal["deleted", "unknown", "in_use"]:
-    """Delete a tenant with its id tags, tokens and DataTransfer vendors, unless it still has charge points.
-
-    `in_use` means that the tenant still has charge points, so nothing was deleted. The id tags are deleted
-    first, so that after an interruption the tenant still exists and can be deleted again.
-    """
+async def has_charge_points(store: Store, tenant: str) -> bool:
     indexes = [keys.charge_points(partition, tenant) for partition in range(keys.PARTITIONS)]
+    return bool((await list_members(store, indexes, limit=1)).items)
+
+
+async def delete(
+    store: Store, tenant: str
+) -> Literal["deleted", "unknown", "has_charge_points", "has_transactions"]:
+    """Delete a tenant with its id tags, tokens and DataTransfer vendors.
+
+    `has_charge_points` and `has_transactions` mean that the tenant still has some, so nothing was deleted.
+    The id tags are deleted first, so that after an interruption the tenant still exists and can be deleted
+    again.
+    """
+    if await has_charge_points(store, tenant):
+        return "has_charge_points"
+    indexes = [keys.transactions(partition, tenant) for partition in range(keys.PARTITIONS)]
     if (await list_members(store, indexes, limit=1)).items:
-        return "in_use"
+        return "has_transactions"
     await id_tags.delete_all(store, tenant)
     known = await store.execute(
         "UNLINK",

@@ -33,11 +33,16 @@ async def forget(store: Store, tenant: str, charge_point: str, id_: int) -> bool
 
 
 async def forget_many(
-    store: Store, transactions: Sequence[tuple[str, str, int]], *, only_archived: bool
+    store: Store,
+    transactions: Sequence[tuple[str, str, int]],
+    *,
+    only_archived: bool,
+    purge: bool = False,
 ) -> list[Outcome]:
     """Forget transactions in one round trip. Each is named by its tenant, its charge point and its id.
 
-    With `only_archived`, a transaction is kept if it was never archived, or has changed since then.
+    With `only_archived`, a transaction is kept if it was never archived, or has changed since then. With
+    `purge`, a deleted charge point without transactions also loses its last transaction id.
     """
     calls = []
     for tenant, charge_point, id_ in transactions:
@@ -57,9 +62,10 @@ async def forget_many(
                     keys.transactions,
                     *queues,
                     keys.completed,
+                    keys.record,
                     *others,
                 ),
-                (id_, keys.queued(id_), int(only_archived), KEPT_MS),
+                (id_, keys.queued(id_), int(only_archived), 0 if purge else KEPT_MS, int(purge)),
             )
         )
     replies = await store.steps("transactions/forget", calls)

@@ -5,7 +5,6 @@
 -- WITH reservations transactions
 -- The caller proposes the id, because its key must be declared. 'again' comes with the next id to propose. `awaited`
 -- is 1 if a remote start waits for its transaction, which may be this one.
-local FIRST_SECOND, TOLERANCE_S = 1735689600, 60 -- FIRST_SECOND is 2025-01-01.
 local f, proposed = fence(lease, held, events, epoch, holder, member), tonumber(id)
 local seen, stopped = string.match(redis.call('HGET', starts, fingerprint) or '', START)
 -- A charge point whose clock is stuck sends the same start for its next transaction too.

@@ -18,7 +18,18 @@ from state.nodes.inbox import TokenRevoked
 from state.nodes.nodes import NodeRecord
 from state.record import Settings
 from state.store import Store
-from state.transactions import Limit, Stopped, StopReplayed, find_start, forgetting, meter_values, start, stop
+from state.tenants import tenants
+from state.transactions import (
+    Limit,
+    Stopped,
+    StopReplayed,
+    find_start,
+    forgetting,
+    meter_values,
+    purging,
+    start,
+    stop,
+)
 from state.transactions.ending import End, end
 from state.transactions.listing import get
 from tests.support import leases as claiming
@@ -83,7 +94,7 @@ async def test_an_operator_ends_a_transaction_on_a_full_store(store: Store) -> N
 
 
 @pytest.mark.parametrize("online", [True, False])
-async def test_a_charge_point_with_its_transactions_is_deleted_on_a_full_store(
+async def test_a_charge_point_with_its_transactions_is_purged_on_a_full_store(
     store: Store, *, online: bool
 ) -> None:
     await charge_points.put(store, "demo", "CP.1", Settings())
@@ -94,9 +105,28 @@ async def test_a_charge_point_with_its_transactions_is_deleted_on_a_full_store(
     if not online:
         await leases.release_if_holder(store, KEYS, "node/1", "closed")
     async with full(store):
-        assert await charge_points.delete(store, "demo", "CP.1") is True
+        assert await charge_points.delete(store, "demo", "CP.1", purge=True) is True
     left = [key.decode() for key in await store.execute("KEYS", f"*{KEYS.member}*")]
     assert left == [KEYS.lease]
+
+
+async def test_a_charge_point_is_deleted_on_a_full_store_and_its_tenant_is_purged(store: Store) -> None:
+    await tenants.put(store, "demo", name="", auto_register=False)
+    await charge_points.put(store, "demo", "CP.1", Settings())
+    taken = await claiming.claimed(store, "node/1", KEYS)
+    id_ = await begin(store, taken.lease)
+    await fill(store, taken.lease, id_, charging(100))
+    await stop(store, taken.lease, a_stop(id_), ANSWER)
+    async with full(store):
+        assert await charge_points.delete(store, "demo", "CP.1") is True
+        found = await get(store, "demo", f"CP.1.{id_}")
+        assert await tenants.delete(store, "demo") == "has_transactions"
+        assert await purging.purge(store, "demo") is None
+        assert await tenants.delete(store, "demo") == "deleted"
+    assert found is not None
+    assert [
+        key for key in await store.execute("KEYS", "*") if b"transaction" in key or b":values" in key
+    ] == []
 
 
 async def test_a_transaction_is_forgotten_on_a_full_store(store: Store) -> None:

@@ -143,4 +143,11 @@ async def test_the_deletion_of_a_charge_point_with_an_open_transaction_is_refuse
             ended = await api.client.post(f"{BASE}/transactions/{first}/end", json={})
             assert ended.status_code == 200
         assert (await api.client.delete(path)).status_code == 204
+    is_problem(await api.client.get(path), 404, "not-found")
+    listed = await api.client.get(f"{BASE}/transactions", params={"charge_point": "CP-1"})
+    assert {one["id"] for one in listed.json()["items"]} == set(ids)
+    is_problem(await api.client.delete(path), 404, "not-found")
+    is_problem(await api.client.delete(path, params={"purge": "yes"}), 422, "invalid-request")
+    assert (await api.client.delete(path, params={"purge": "true"})).status_code == 204
     is_problem(await api.client.get(f"{BASE}/transactions/{ids[0]}"), 404, "not-found")
+    is_problem(await api.client.delete(path, params={"purge": "true"}), 404, "not-found")

@@ -127,7 +127,7 @@ async def add_transaction(store: Store, keys: ChargePointKeys, number: int, *, i
     )
 
 
-async def test_deleting_a_charge_point_leaves_only_the_epoch_of_its_lease_and_the_epoch_expires_after_a_day(
+async def test_purging_a_charge_point_leaves_only_the_epoch_of_its_lease_and_the_epoch_expires_after_a_day(
     store: Store,
 ) -> None:
     tenant, name = AWKWARD
@@ -150,7 +150,7 @@ async def test_deleting_a_charge_point_leaves_only_the_epoch_of_its_lease_and_th
         await store.execute("ZADD", keys.stray_values(number), 0, "x")
     await store.execute("RPUSH", keys.pending, "00.x")
 
-    assert await charge_points.delete(store, tenant, name)
+    assert await charge_points.delete(store, tenant, name, purge=True)
     assert set(await store.execute("KEYS", "*")) - before == {keys.lease.encode()}
     assert 0 < await store.execute("PTTL", keys.lease) <= TOMBSTONE_MS
     assert await store.execute("ZCARD", keys.transactions) == 1
@@ -162,7 +162,7 @@ async def test_deleting_a_charge_point_leaves_only_the_epoch_of_its_lease_and_th
     assert await kinds(store, keys) == ["registered", "connected", "disconnected", "deleted"]
     assert (await events(store, keys))[2][1]["reason"] == "deleted"
     assert await leases.audit(store, [session]) == ["newer"]
-    assert not await charge_points.delete(store, tenant, name)
+    assert not await charge_points.delete(store, tenant, name, purge=True)
 
 
 async def test_the_lease_of_a_deleted_charge_point_gets_a_higher_epoch_when_the_charge_point_returns(
@@ -179,7 +179,7 @@ async def test_the_lease_of_a_deleted_charge_point_gets_a_higher_epoch_when_the_
     assert await held_by(store, "a") == {KEYS.member}
 
 
-async def test_a_second_deletion_removes_what_an_interrupted_deletion_left_behind(store: Store) -> None:
+async def test_a_second_purge_removes_what_an_interrupted_purge_left_behind(store: Store) -> None:
     await charge_points.put(store, "acme", "CP-1", Settings())
     await add_transaction(store, KEYS, 1)
     await store.execute("RENAME", KEYS.history, KEYS.buried)
@@ -188,14 +188,17 @@ async def test_a_second_deletion_removes_what_an_interrupted_deletion_left_behin
     # A StartTransaction after the deletion left a field in the record, but did not register the charge point.
     await store.execute("HSET", KEYS.record, "last_transaction_id", 2)
     assert await charge_points.get(store, "acme", "CP-1") is None
-    assert not await charge_points.delete(store, "acme", "CP-1")
+    assert await charge_points.delete(store, "acme", "CP-1", purge=True)
+    assert not await charge_points.delete(store, "acme", "CP-1", purge=True)
     left = {
         key for key in await store.execute("KEYS", "*") if b"csms:meta" not in key and b":events:" not in key
     }
     assert left == set()
 
 
-async def test_deleting_a_charge_point_removes_its_transactions_and_meter_values(store: Store) -> None:
+async def test_a_purge_destroys_the_transactions_of_a_charge_point_and_their_meter_values(
+    store: Store,
+) -> None:
     lease = (await claimed(store, "a/1")).lease
     started = await transactions.start(store, lease, START, b"{}")
     for number, transaction_id in ((1, str(started.id)), (1, "no such"), (0, None), (9999, None)):
@@ -207,7 +210,7 @@ async def test_deleting_a_charge_point_removes_its_transactions_and_meter_values
     assert found is not None
     end = End(ended_ms=1, time_source="given", meter=None, meter_source=None, received_ms=1, api_key="key")
     assert await ending.end(store, "acme", found, end, force=False) == "ended"
-    assert await charge_points.delete(store, "acme", "CP-1") is True
+    assert await charge_points.delete(store, "acme", "CP-1", purge=True) is True
     left = set(await store.execute("KEYS", "*"))
     assert left == {b"csms:meta", KEYS.lease.encode(), KEYS.events.encode()}
 
@@ -247,4 +250,6 @@ async def test_a_transaction_that_begins_after_a_deletion_is_listed_and_not_dest
     )
     await transactions.stop(store, lease, stop, b"")
     assert await charge_points.delete(store, "acme", "CP-1") is False
+    assert await transactions.get(store, "acme", first) is not None
+    assert await charge_points.delete(store, "acme", "CP-1", purge=True) is True
     assert await transactions.get(store, "acme", first) is None

@@ -36,7 +36,7 @@ async def test_deleting_a_tenant_without_charge_points_deletes_its_tokens_too(st
     await tenants.put(store, "acme", name="", auto_register=False)
     await charge_points.put(store, "acme", "CP-1", Settings())
     made = await tokens.create(store, b"pepper", "acme", "")
-    assert await tenants.delete(store, "acme") == "in_use"
+    assert await tenants.delete(store, "acme") == "has_charge_points"
     assert (await tokens.look_up(store, b"pepper", "acme", made.secret)).token is not None
     await charge_points.delete(store, "acme", "CP-1")
     assert await tenants.delete(store, "acme") == "deleted"

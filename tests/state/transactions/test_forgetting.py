@@ -143,13 +143,13 @@ async def test_a_transaction_that_is_gone_leaves_the_queues_of_its_partition(sto
     assert await store.execute("EXISTS", *QUEUES) == 0
 
 
-async def test_a_deleted_charge_point_takes_its_transactions_out_of_the_queues(store: Store) -> None:
+async def test_a_purged_charge_point_takes_its_transactions_out_of_the_queues(store: Store) -> None:
     lease = await claimed(store)
     await charge_points.put(store, "demo", "CP.1", Settings())
     number = await charge(store, lease)
     await queue(store, number, *QUEUES)
     await store.execute("DEL", KEYS.lease)  # The session of the charge point has ended.
-    assert await charge_points.delete(store, "demo", "CP.1") is True
+    assert await charge_points.delete(store, "demo", "CP.1", purge=True) is True
     assert await store.execute("EXISTS", *QUEUES, *KEYS.of_transaction(number)) == 0
 
 
