@@ -21,6 +21,7 @@ from admin.pki.signing import Signing
 from admin.pki.signing import run as run_signing
 from admin.retention.completion import Completion
 from admin.retention.packing import Packing
+from admin.retention.policies import Policies
 from admin.services import Services
 from gateway.service import collector, hangups, health, logs, metrics
 from gateway.service.attempts import Attempts
@@ -70,6 +71,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             expiry = Expiry(store)
             archiving = Archiving(store, inbox.incarnation, config.archive, config.retention)
             packing = Packing(store, inbox.incarnation, config.packing)
+            policies = Policies(store, inbox.incarnation)
             services = Services(
                 store,
                 pepper,
@@ -90,6 +92,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
                 partial(readings, store, feed, inbox, signing, expiry),
                 archiving.readings,
                 packing.readings,
+                policies.readings,
             )
             probes = partial(
                 health.serve_health,
@@ -110,6 +113,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             nursery.start_soon(archiving.run)
             nursery.start_soon(packing.run)
             nursery.start_soon(Completion(store, inbox.incarnation).run)
+            nursery.start_soon(policies.run)
             begin_listening(listener)
             async with trio.open_nursery() as requests:
                 await requests.start(serve_app, app, listener, limits, stop)

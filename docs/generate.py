@@ -20,6 +20,7 @@ from admin.pki.expiry import Expiry
 from admin.pki.signing import Signing
 from admin.process import readings
 from admin.retention.packing import Packing
+from admin.retention.policies import Policies
 from admin.routes.event_kinds import KINDS, MEMBERS
 from gateway.admission.reasons import Reason
 from gateway.config import GatewayConfig, SecurityConfig
@@ -259,6 +260,7 @@ def metrics() -> str:
         partial(readings, store, Feed(store, nobody), inbox, Signing(store, ""), Expiry(store)),
         Archiving(store, "", ArchiveConfig(), RetentionConfig()).readings,
         Packing(store, "", PackingConfig()).readings,
+        Policies(store, "").readings,
     )
     return _page(
         "Metrics",

@@ -8,6 +8,9 @@ nobody releases expires by itself. If a StartTransaction is repeated, it gets th
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
 
 from state import keys
 from state.keys import ChargePointKeys
@@ -16,6 +19,18 @@ from state.tenants.id_tags import fold
 
 LASTS_MS = 3 * 3600 * 1000
 """How long a hold lasts. A hold is prolonged every 20 minutes while its transaction is open."""
+
+
+class Place(NamedTuple):
+    """A hold: one of the places of an id tag.
+
+    `transaction` is the id of the transaction that has it, or None if its start is not known (any more).
+    """
+
+    charge_point: str
+    fingerprint: str
+    until_ms: int
+    transaction: int | None
 
 
 async def hold(
@@ -56,6 +71,35 @@ async def prolong(store: Store, wanted: Sequence[tuple[ChargePointKeys, str, str
 async def release(store: Store, charge_point: ChargePointKeys, tag: str, fingerprint: str) -> bool:
     """Release the hold of a transaction. False means that the transaction had no hold."""
     return bool(await store.execute("ZREM", _slots(charge_point, tag), _member(charge_point, fingerprint)))
+
+
+async def list_(store: Store, tenant: str, tag: str) -> list[Place]:
+    """List the holds of a tag that have not expired, the one that expires first in front."""
+    key, now_ms = keys.holds(tenant, fold(tag)), store.server_time_ms()
+    found = await store.execute("ZRANGE", key, now_ms, "+inf", "BYSCORE", "WITHSCORES")
+    named = [(*member.decode().split("/"), int(until_ms)) for member, until_ms in found]
+    places = [(ChargePointKeys(tenant, keys.decode(name)), mark, until) for name, mark, until in named]
+    started = await store.pipeline([("HGET", of.starts, mark) for of, mark, _ in places])
+    return [
+        Place(of.id, mark, until, None if id_ is None else int(id_.rstrip(b"!")))
+        for (of, mark, until), id_ in zip(places, started, strict=True)
+    ]
+
+
+async def release_for_operator(store: Store, tenant: str, tag: str, place: Place, api_key: str) -> bool:
+    """Release a hold, and report it. False means that the hold is gone already.
+
+    The event comes first, because a release without an event would never be reported. If the release fails,
+    the operator repeats it.
+    """
+    of = ChargePointKeys(tenant, place.charge_point)
+    event = {
+        "id_tag": tag,
+        "transaction_id": None if place.transaction is None else f"{of.id}.{place.transaction}",
+        "api_key": api_key,
+    }
+    await store.step("hold_note", (of.events,), (of.member, msgspec.json.encode(event)))
+    return await release(store, of, tag, place.fingerprint)
 
 
 async def release_finished(store: Store, charge_point: ChargePointKeys, ids: Sequence[str]) -> None:

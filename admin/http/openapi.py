@@ -50,6 +50,7 @@ _PATH: dict[str, tuple[str, str]] = {
     "tag": ("Id tag. Upper and lower case are the same.", "04A2B3C4D5"),
     "transaction": ("Public id of the transaction: `<charge point>.<n>`.", "CP-1.7"),
     "orphan": ("Id of the orphaned stop, as the list of orphaned stops shows it.", "kD3x0aQz1v9bW5eT"),
+    "hold": ("Id of the hold, as the list of holds shows it.", "CP-1.kD3x0aQz1v9bW5eT"),
     "fact": ("Id of the unreadable fact, as the list of unreadable facts shows it.", "kD3x0aQz1v9bW5eT"),
     "reservation": ("Id of the reservation, a whole number.", "7"),
     "charging_profile": ("The chargingProfileId, a whole number.", "1"),

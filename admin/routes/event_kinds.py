@@ -44,7 +44,13 @@ KINDS: Final = {
     "transaction.started": "A transaction began. `transaction_id` is the public id of the transaction.",
     "transaction.stopped": "A transaction ended because of `reason`, with the meter reading `meter_stop` in "
     "Wh.",
-    "transaction.ended": "An operator ended a transaction whose StopTransaction did not come.",
+    "transaction.ended": "An operator or a policy of the tenant ended a transaction whose StopTransaction "
+    "did not come.",
+    "transaction.superseded": "A transaction began on the connector of another one that was open. The "
+    "StopTransaction of the other one was probably lost.",
+    "transaction.stop_joined": "An operator joined an orphaned stop to its transaction, which has ended with "
+    "the meter reading `meter_stop` in Wh.",
+    "hold.released": "An operator released the place that a transaction took of an id tag with a limit.",
     "transaction.orphan_stop": "The charge point sent a StopTransaction for a transaction that csms does not "
     "know, or that has another stop.",
     "meter_values": "The charge point sent meter values, which can be read with their transaction.",
@@ -203,6 +209,29 @@ MEMBERS: Final[dict[str, dict[str, Member]]] = {
             "text or null",
             "`given` means that the operator gave the reading, and `meter_values` that it is the last "
             "reading in the meter values. Null means that the reading is unknown.",
+        ),
+        "api_key": Member("text or null", "Id of the operator's API key. Null means that a policy ended it."),
+        "policy": Member(
+            "text or null",
+            "`superseded` or `age`: the setting of the tenant because of which csms ended it by itself. Null "
+            "means that an operator ended it.",
+            optional=True,
+        ),
+    },
+    "transaction.superseded": {
+        "transaction_id": _TRANSACTION,
+        "superseded_by": Member("text", "Public id of the transaction that began."),
+        "connector_id": _CONNECTOR,
+    },
+    "transaction.stop_joined": _ENDED
+    | {
+        "orphaned_stop": Member("text", "Id of the orphaned stop."),
+        "api_key": Member("text", "Id of the operator's API key."),
+    },
+    "hold.released": {
+        "id_tag": Member("text", "Id tag, as the operator spelt it."),
+        "transaction_id": Member(
+            "text or null", "Public id of the transaction. Null means that csms does not know it."
         ),
         "api_key": Member("text", "Id of the operator's API key."),
     },

@@ -1,4 +1,4 @@
-"""The last reading of the energy register among the meter values of a transaction."""
+"""What the latest meter values of a transaction say: the last reading of the energy register, and its end."""
 
 import re
 from collections.abc import Sequence
@@ -9,10 +9,14 @@ import msgspec
 
 from admin.routes.meter_value_messages import read_items
 from gateway.ocpp16.faults import timestamps
+from state.transactions.ending import End, Policy
+from state.transactions.listing import Transaction
 from state.transactions.stored_values import StoredValues
 
 MOST_WH = 2**53 - 1
 """Greatest reading, because many programs cannot read a greater number from JSON exactly."""
+AHEAD_MS = 60_000
+"""How far the time of an end may be ahead of the clock of csms."""
 _IN_WH = {None: 1, "Wh": 1, "kWh": 1000}
 _NUMBER = re.compile(r"\+?[0-9]{1,16}(\.[0-9]{1,16})?")
 
@@ -35,6 +39,31 @@ class _SampledValue(msgspec.Struct, frozen=True):
     phase: str | None = None
     location: str | None = None
     format: str | None = None
+
+
+def find_end(
+    found: Transaction,
+    values: Sequence[StoredValues],
+    now_ms: int,
+    *,
+    api_key: str | None = None,
+    policy: Policy | None = None,
+) -> End:
+    """Make the end of a transaction from its latest meter values, or from its start if it has none."""
+    # An operator may not give a reading or a time beyond these bounds either.
+    within = range(found.started_ms, now_ms + AHEAD_MS + 1)
+    last = find_last(values, least=found.meter_start or 0, within=within)
+    meter = None if last is None else last.meter
+    return End(
+        # A start from a clock that is ahead may be later than the time of receipt.
+        ended_ms=found.started_ms if last is None else max(last.at_ms, found.started_ms),
+        time_source="start" if last is None else "meter_values",
+        meter=meter,
+        meter_source=None if meter is None else "meter_values",
+        received_ms=now_ms,
+        api_key=api_key,
+        policy=policy,
+    )
 
 
 def find_last(

@@ -12,7 +12,7 @@ from state.transactions.listing import State, Transaction
 
 
 class EndAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of a transaction by an operator, because its StopTransaction did not come."""
+    """The end of a transaction whose StopTransaction did not come, by an operator or a policy."""
 
     at: Annotated[
         Time,
@@ -43,8 +43,32 @@ class EndAnswer(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     received_at: Annotated[
-        Time, msgspec.Meta(description="When csms received the request of the operator, by its own clock.")
+        Time,
+        msgspec.Meta(
+            description="When csms received the request of the operator, or ended the transaction by itself."
+        ),
     ]
+    api_key: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Id of the API key of the request. null means that a policy ended the transaction.",
+            examples=["Zt1bnqkC"],
+        ),
+    ]
+    policy: Annotated[
+        Literal["superseded", "age"] | None,
+        msgspec.Meta(
+            description="Setting of the tenant because of which csms ended the transaction by itself: "
+            "`superseded` is `end_superseded`, and `age` is `end_after_days`. null means that an operator "
+            "ended the transaction."
+        ),
+    ]
+
+
+class JoinAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator said that an orphaned stop is the stop of this transaction."""
+
+    at: Annotated[Time, msgspec.Meta(description="When csms received the request of the operator.")]
     api_key: Annotated[
         str, msgspec.Meta(description="Id of the API key of the request.", examples=["Zt1bnqkC"])
     ]
@@ -67,8 +91,9 @@ class TransactionAnswer(msgspec.Struct, frozen=True, kw_only=True):
         State,
         msgspec.Meta(
             description="`open` means that the transaction runs, as far as csms knows. `stopped` means that "
-            "the charge point sent its StopTransaction. `ended` means that an operator ended the "
-            "transaction, and no StopTransaction has come.",
+            "the charge point sent its StopTransaction, or that an operator joined an orphaned stop to it. "
+            "`ended` means that an operator or a policy ended the transaction, and no StopTransaction has "
+            "come.",
             examples=["stopped"],
         ),
     ]
@@ -173,8 +198,23 @@ class TransactionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     ended: Annotated[
         EndAnswer | None,
         msgspec.Meta(
-            description="The end of the transaction by an operator. It stays here if the StopTransaction "
-            "comes later. null means that no operator ended the transaction."
+            description="The end of the transaction by an operator, or by a policy of the tenant. It stays "
+            "here if the StopTransaction comes later. null means that nobody ended the transaction."
+        ),
+    ]
+    joined: Annotated[
+        JoinAnswer | None,
+        msgspec.Meta(
+            description="Present if the stop is an orphaned stop that an operator joined to the transaction. "
+            "null means that the charge point sent the stop for this transaction, or that there is none."
+        ),
+    ]
+    superseded_by: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Public id of the transaction that began on the same connector while this one was "
+            "open, so the StopTransaction of this one was probably lost. null means that there is none.",
+            examples=["CP-1.59791300"],
         ),
     ]
 
@@ -195,6 +235,12 @@ def answer_transaction(transaction: Transaction, *, archived: bool = False) -> T
         if transaction.stopped_at is None
         else times.sent_or(transaction.stopped_at, transaction.stopped_ms or 0),
         ended=None if transaction.ended_ms is None else _answer_end(transaction, transaction.ended_ms),
+        joined=None
+        if transaction.joined_ms is None
+        else JoinAnswer(at=times.text(transaction.joined_ms), api_key=transaction.joined_by or ""),
+        superseded_by=None
+        if transaction.superseded_by is None
+        else listing.public_id(transaction.charge_point, transaction.superseded_by),
     )
 
 
@@ -208,4 +254,5 @@ def _answer_end(transaction: Transaction, ended_ms: int) -> EndAnswer:
         meter_source=transaction.ended_meter_source,
         received_at=times.maybe_text(transaction.ended_received_ms),
         api_key=transaction.ended_by,
+        policy=transaction.ended_policy,
     )

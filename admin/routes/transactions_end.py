@@ -5,21 +5,19 @@ from datetime import datetime
 from typing import Annotated
 
 import msgspec
+from msgspec.structs import replace
 from quart import Response, g
 from quart_schema import document_request, document_response
 
 from admin.http import InputError, Problem, bodies, describes, must_exist, new_blueprint, times
 from admin.routes.archived_transactions import read_transaction
-from admin.routes.last_reading import MOST_WH, find_last
+from admin.routes.last_reading import AHEAD_MS, MOST_WH, find_end
 from admin.routes.transaction_answer import TransactionAnswer, answer_transaction
 from admin.services import current_store, services
 from state.transactions import ending, meter_values
 from state.transactions.ending import End, StillCharging
 from state.transactions.listing import Transaction
 from state.transactions.stored_values import StoredValues
-
-AHEAD_MS = 60_000
-"""How far a time that an operator gives may be ahead of the clock of csms."""
 
 blueprint = new_blueprint("transactions_end", "Transactions")
 
@@ -64,9 +62,9 @@ class EndRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @describes(
     problems={
         409: "The transaction cannot be ended, and nothing was changed. `already-stopped`: it has a "
-        "StopTransaction. `already-ended`: an operator has ended it before; a request that is repeated "
-        "because its answer was lost gets this. `still-charging`: its charge point is online, the connector "
-        "reports Charging, SuspendedEV or SuspendedEVSE, and `force` is not true.",
+        "StopTransaction. `already-ended`: an operator or a policy has ended it before; a request that is "
+        "repeated because its answer was lost gets this. `still-charging`: its charge point is online, the "
+        "connector reports Charging, SuspendedEV or SuspendedEVSE, and `force` is not true.",
         422: "The body is not valid, `at` is before the start or in the future, or `meter` is below "
         "`meter_start`. `errors` lists each error with its place in the request.",
     }
@@ -114,8 +112,8 @@ async def end_transaction(tenant: str, transaction: str) -> Response:
             raise Problem(
                 409,
                 "already-ended",
-                f"The transaction has been ended already, with the time {ended}, by the request that csms "
-                f"received at {received}. Read the transaction to see its end.",
+                f"The transaction has been ended already, with the time {ended}, at {received}. Read the "
+                "transaction to see its end.",
             )
     return bodies.answer(answer_transaction(now))
 
@@ -140,25 +138,9 @@ def _find_errors(asked: EndRequest, found: Transaction, now_ms: int) -> Iterator
 
 
 def _make_end(asked: EndRequest, found: Transaction, values: Sequence[StoredValues], now_ms: int) -> End:
-    # The operator may not give a reading or a time beyond these bounds either.
-    within = range(found.started_ms, now_ms + AHEAD_MS + 1)
-    last = find_last(values, least=found.meter_start or 0, within=within)
-    time_source: ending.TimeSource = "start"
-    meter_source: ending.MeterSource | None = None
-    ended_ms, meter = found.started_ms, None
-    if last is not None:
-        # A start from a clock that is ahead may be later than the time of receipt.
-        ended_ms, time_source, meter = max(last.at_ms, found.started_ms), "meter_values", last.meter
-        meter_source = None if meter is None else "meter_values"
+    end = find_end(found, values, now_ms, api_key=g.api_key.id)
     if asked.at is not None:
-        ended_ms, time_source = times.milliseconds(asked.at), "given"
+        end = replace(end, ended_ms=times.milliseconds(asked.at), time_source="given")
     if asked.meter is not None:
-        meter, meter_source = asked.meter, "given"
-    return End(
-        ended_ms=ended_ms,
-        time_source=time_source,
-        meter=meter,
-        meter_source=meter_source,
-        received_ms=now_ms,
-        api_key=g.api_key.id,
-    )
+        end = replace(end, meter=asked.meter, meter_source="given")
+    return end

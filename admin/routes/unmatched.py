@@ -51,6 +51,14 @@ class OrphanedStopAnswer(msgspec.Struct, frozen=True, kw_only=True):
             examples=["CP-1.59791234"],
         ),
     ]
+    joined_to: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Public id of the transaction to which an operator joined this stop, which is done "
+            "with. null means that the stop was not joined.",
+            examples=["CP-1.59791234"],
+        ),
+    ]
     stopped_at: Annotated[
         Time,
         msgspec.Meta(
@@ -157,9 +165,9 @@ class UnmatchedMeterValuesPage(msgspec.Struct, frozen=True):
 async def list_orphaned_stops(tenant: str, charge_point: str) -> Response:
     """List the stops that csms could not store with a transaction.
 
-    An orphaned stop is such a StopTransaction. csms does not assign an orphaned stop to any transaction. Deal
-    with each orphaned stop by hand, then delete it from the list. The transactionData of orphaned stops is
-    among the stray meter values of connector 0.
+    An orphaned stop is such a StopTransaction. csms does not assign an orphaned stop to any transaction by
+    itself. Join each orphaned stop to its transaction, or deal with it by hand and delete it from the list.
+    The transactionData of orphaned stops is among the stray meter values of connector 0.
     """
     await lookup.charge_point(current_store(), tenant, charge_point)
     kept = await orphans.read(current_store(), tenant, charge_point)
@@ -201,6 +209,7 @@ def _orphan(charge_point: str, orphan: Orphan) -> OrphanedStopAnswer:
         id=orphan.digest(),
         stopped_at=times.sent_or(orphan.timestamp, orphan.stopped_ms),
         contradicts=public_id(charge_point, of) if orphan.contradicts and of is not None else None,
+        joined_to=None if orphan.joined_to is None else public_id(charge_point, orphan.joined_to),
         as_sent=None if orphan.as_sent is None else msgspec.Raw(orphan.as_sent),
     )
 

@@ -16,7 +16,7 @@ from gateway.service.masking import mask_credentials
 from state import charge_points, transactions
 from state.charge_points import configuration, connectors, security
 from state.features import charging_profiles, reservations
-from state.tenants.id_tags import IdTag, fold
+from state.tenants.id_tags import IdTag
 from state.transactions import meter_values as values
 from state.transactions import remote_starts
 from state.transactions.running import Open, read_start_times
@@ -140,10 +140,10 @@ async def start_transaction(
             limit=limit,
             running=found.running,
         )
-        if found.running is None or fold(found.running.id_tag) == fold(start.id_tag):
+        if found.running is None or found.running.hold.is_of(start.id_tag):
             outcome = await begin()
         else:  # The other driver may charge elsewhere as soon as the start is answered.
-            free = partial(transactions.release_hold, store, lease.keys, found.running)
+            free = partial(transactions.release_hold, store, lease.keys, found.running.hold)
             outcome, _ = await at_once(begin, free)
     charge_point.note_fence(outcome.fence)
     charge_point.memory.charging_at, charge_point.memory.began = request.connector_id, (start, outcome.id)

@@ -261,7 +261,7 @@ async def _bury(store: Store, keys: ChargePointKeys) -> bool:
         ids = [_id_of(listed) for listed in buried]
         await holds.release_finished(store, keys, ids)
         calls = [
-            ((*indexes, *queues, *keys.of_transaction(id_)), (listed, keys.queued(id_)))
+            ((*indexes, *queues, keys.completed, *keys.of_transaction(id_)), (listed, keys.queued(id_)))
             for listed, id_ in zip(buried, ids, strict=True)
         ]
         await store.steps("charge_points/bury", calls)

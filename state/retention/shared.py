@@ -99,7 +99,7 @@ KINDS = (
     ),
     Kind(
         "duty",
-        "the process that packs, archives, or keeps the order of completion",
+        "the process that packs, archives, keeps the order of completion, or ends by policy",
         "store",
         "a minute after the process died",
         "one text for each duty",

@@ -138,7 +138,7 @@ async def has_charge_points(store: Store, tenant: str) -> bool:
 async def delete(
     store: Store, tenant: str
 ) -> Literal["deleted", "unknown", "has_charge_points", "has_transactions"]:
-    """Delete a tenant with its id tags, tokens and DataTransfer vendors.
+    """Delete a tenant with its id tags, tokens, DataTransfer vendors and order of completion.
 
     `has_charge_points` and `has_transactions` mean that the tenant still has some, so nothing was deleted.
     The id tags are deleted first, so that after an interruption the tenant still exists and can be deleted
@@ -149,6 +149,7 @@ async def delete(
     indexes = [keys.transactions(partition, tenant) for partition in range(keys.PARTITIONS)]
     if (await list_members(store, indexes, limit=1)).items:
         return "has_transactions"
+    await store.pipeline([("UNLINK", keys.completed(one, tenant)) for one in range(keys.PARTITIONS)])
     await id_tags.delete_all(store, tenant)
     known = await store.execute(
         "UNLINK",

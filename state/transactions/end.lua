@@ -1,12 +1,10 @@
--- End an open transaction for an operator, because its StopTransaction did not come.
+-- End an open transaction for an operator or a policy, because its StopTransaction did not come.
 -- KEYS transaction starts open open_transactions lease connectors profiles events unpacked completed
 -- | ARGV id member force event queued fields...
 -- -> {'ended' | 'again', tag, fingerprint} | {'stopped'} | {'charging', status} | {'unknown'}
--- WITH charging_profiles completion transactions
+-- WITH charging_profiles completion still_charging transactions
 -- The fingerprint is empty if a later start has the same fingerprint. 'again' means that an operator has ended
 -- the transaction before.
-local STATUS = '^%["(%a+)"' -- The record of a connector begins with a JSON array whose first element is the status.
-local CHARGING = {Charging = true, SuspendedEV = true, SuspendedEVSE = true}
 local listed, connector, tag, fingerprint, stopped, ended = unpack(redis.call('HMGET', transaction,
   'listed', 'connector', 'tag', 'fingerprint', 'stop_answer', 'end_ms'))
 if not listed then return {'unknown'} end
@@ -14,11 +12,8 @@ if stopped then return {'stopped'} end
 local own = own_fingerprint(starts, fingerprint, id)
 if ended then return {'again', tag, own} end
 local running = string.match(connector and redis.call('HGET', open, connector) or '', OPEN_ID)
--- If a later transaction runs on the connector, the status is about that transaction.
-if force == '0' and connector and (running or id) == id and (redis.call('HGET', lease, 'holder') or '') ~= '' then
-  local status = string.match(redis.call('HGET', connectors, connector) or '', STATUS)
-  if CHARGING[status or ''] then return {'charging', status} end
-end
+local status = force == '0' and still_charging(lease, connectors, connector, running, id)
+if status then return {'charging', status} end
 -- The first write is ZREM, because a full store refuses a step whose first write may take memory.
 redis.call('ZREM', open_transactions, listed)
 redis.call('HSET', transaction, unpack(fields))

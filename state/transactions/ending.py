@@ -1,4 +1,4 @@
-"""The end of a transaction by an operator, for a transaction whose StopTransaction did not come.
+"""The end of a transaction whose StopTransaction did not come, by an operator or by a policy of the tenant.
 
 An end has fields of its own, beside those of the stop. If the stop still comes, it is stored as the first
 stop.
@@ -16,6 +16,8 @@ from state.transactions.listing import Transaction, public_id
 
 type TimeSource = Literal["given", "meter_values", "start"]
 type MeterSource = Literal["given", "meter_values"]
+type Policy = Literal["superseded", "age"]
+"""Why a policy ended a transaction: its connector began another one, or it was open for too long."""
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +25,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
 
     `ended_ms` and `meter` (in Wh) are what the operator gave, or what csms took from elsewhere. The sources
     say which. `meter` and `meter_source` are None if the reading of the meter is unknown. `api_key` is the
-    id of the operator's API key.
+    id of the operator's API key. It is None if a policy of the tenant ended the transaction.
     """
 
     ended_ms: int
@@ -31,7 +33,8 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
     meter: int | None
     meter_source: MeterSource | None
     received_ms: int
-    api_key: str
+    api_key: str | None
+    policy: Policy | None = None
 
 
 class StillCharging(NamedTuple):
@@ -58,6 +61,7 @@ async def end(store: Store, tenant: str, transaction: Transaction, end: End, *, 
         "meter": end.meter,
         "meter_source": end.meter_source,
         "api_key": end.api_key,
+        "policy": end.policy,
     }
     fields = {
         "end_ms": end.ended_ms,
@@ -66,6 +70,7 @@ async def end(store: Store, tenant: str, transaction: Transaction, end: End, *, 
         "end_meter_source": end.meter_source,
         "end_received_ms": end.received_ms,
         "end_api_key": end.api_key,
+        "end_policy": end.policy,
     }
     word, *rest = await store.step(
         "transactions/end",

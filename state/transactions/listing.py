@@ -31,6 +31,9 @@ _STORED = {
     "ended_meter_source": "end_meter_source",
     "ended_received_ms": "end_received_ms",
     "ended_by": "end_api_key",
+    "ended_policy": "end_policy",
+    "joined_ms": "join_ms",
+    "joined_by": "join_api_key",
     "started_received_ms": "received_ms",
     "stopped_received_ms": "stop_received_ms",
 }
@@ -42,8 +45,10 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, rename=_STORED):
 
     Fields with `_at` are times as the charge point sent them. Fields with `_ms` are the same times as csms
     understood them. Meter values are in Wh. `id_tag` is the id tag of the start, and `stop_id_tag` is the id
-    tag of the stop. Fields with `ended` are those of the end by an operator, and are None without such an
-    end. `revision` counts how often the transaction was completed or changed after it, and `entries` has the
+    tag of the stop. Fields with `ended` are those of the end by an operator or a policy, and are None without
+    such an end. Fields with `joined` are set if an operator joined an orphaned stop to the transaction.
+    `superseded_by` is the id of the transaction that began on the same connector while this one was open.
+    `revision` counts how often the transaction was completed or changed after it, and `entries` has the
     places of these changes in the order of completion (completed.py).
     """
 
@@ -70,6 +75,11 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, rename=_STORED):
     ended_meter_source: str | None = None
     ended_received_ms: int | None = None
     ended_by: str | None = None
+    ended_policy: str | None = None
+    joined_ms: int | None = None
+    joined_by: str | None = None
+    superseded_by: int | None = None
+    superseded_ms: int | None = None
     started_received_ms: int | None = None
     stopped_received_ms: int | None = None
     revision: int = 0

@@ -2,8 +2,10 @@
 
 A stop that differs from the stored stop of its transaction is kept here too. The latest 10,000 orphans of
 each charge point are kept. Orphans that were removed to make room are counted. We do not guess which
-transaction an orphan belongs to.
+transaction an orphan belongs to; an operator can join it to one (joining.py).
 """
+
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,12 +16,13 @@ from state.transactions.as_sent import fingerprint
 _EVICTED = b"evicted"
 
 
-class Orphan(msgspec.Struct, frozen=True, kw_only=True):
+class Orphan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A stop that is not stored with a transaction.
 
     `transaction_id` is the id that the charge point sent, or None if it was unreadable. `contradicts` means
-    that the transaction is known, but has another stop. `mark` is that of AsSent. The transactionData of the
-    stop is among the stray meter values of connector 0.
+    that the transaction is known, but has another stop. `joined_to` is the id of the transaction to which an
+    operator joined the stop. `mark` is that of AsSent. The transactionData of the stop is among the stray
+    meter values of connector 0.
     """
 
     transaction_id: str | None
@@ -33,6 +36,7 @@ class Orphan(msgspec.Struct, frozen=True, kw_only=True):
     as_sent: bytes | None = None
     mark: str = ""
     contradicts: bool = False
+    joined_to: int | None = None
 
     def digest(self) -> str:
         """Return an id made of several fields, because many different stops have the transaction id -1."""
@@ -53,15 +57,38 @@ class Orphans(msgspec.Struct, frozen=True, kw_only=True):
     evicted: int
 
 
+class Stored(NamedTuple):
+    """An orphan, and the text that the store has for it."""
+
+    text: bytes
+    orphan: Orphan
+
+    def joined_to(self, id_: int) -> bytes:
+        """Return the text for the orphan once it is joined to a transaction."""
+        head, _, packed = self.text.partition(b" ")
+        return b"%b>%d %b" % (head, id_, packed)
+
+
 def unpack(stored: bytes) -> Orphan:
     """Decode a stored orphan.
 
-    The Lua step writes the time of receipt in front of each orphan, and a `!` if the orphan contradicts its
-    transaction.
+    In front of each orphan is its time of receipt, with a `!` if the orphan contradicts its transaction, or
+    with `>` and the id of the transaction to which it was joined. Older releases ignore what follows `>`.
     """
     head, _, packed = stored.partition(b" ")
     orphan = msgspec.msgpack.decode(packed, type=Orphan)
-    return msgspec.structs.replace(orphan, contradicts=True) if head.endswith(b"!") else orphan
+    if head.endswith(b"!"):
+        return msgspec.structs.replace(orphan, contradicts=True)
+    _, joined, id_ = head.partition(b">")
+    return msgspec.structs.replace(orphan, joined_to=int(id_)) if joined else orphan
+
+
+async def get(store: Store, keys: ChargePointKeys, digest: str) -> Stored | None:
+    """Return an orphan of a charge point, or None if there is no such orphan."""
+    if digest.encode() == _EVICTED:
+        return None
+    stored = await store.execute("HGET", keys.orphans, digest)
+    return None if stored is None else Stored(stored, unpack(stored))
 
 
 async def forget(store: Store, tenant: str, charge_point: str, digest: str) -> bool:

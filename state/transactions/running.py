@@ -8,6 +8,7 @@ from state import keys as key_names
 from state.keys import ChargePointKeys
 from state.nodes.leases import Lease, require
 from state.store import Store
+from state.tenants.id_tags import fold
 
 _PAGE = 1000
 
@@ -32,6 +33,10 @@ class Hold(NamedTuple):
 
     id_tag: str
     fingerprint: str
+
+    def is_of(self, id_tag: str) -> bool:
+        """Return whether the hold is one of this id tag."""
+        return fold(self.id_tag) == fold(id_tag)
 
 
 class Open(NamedTuple):

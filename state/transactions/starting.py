@@ -18,7 +18,7 @@ from state.store import Store
 from state.tenants.id_tags import fold
 from state.transactions.as_sent import NOTHING_REPAIRED, AsSent, fingerprint
 from state.transactions.listing import index_name, public_id
-from state.transactions.running import Hold, read_hold
+from state.transactions.running import Hold, Open, read_hold, read_open
 
 _LAST_ID = 2**31 - 1
 _ATTEMPTS = 5
@@ -75,12 +75,12 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Present(NamedTuple):
-    """What the store knows before a new start. `running` is the hold of the connector's open transaction.
+    """What the store knows before a new start. `running` is the connector's open transaction with its hold.
 
     `reservations` has the stored reservations by their ids.
     """
 
-    running: Hold | None
+    running: Open | None
     reservations: Mapping[int, bytes]
 
 
@@ -116,7 +116,7 @@ async def find_start(store: Store, lease: Lease, start: Start) -> Replayed | Pre
         replayed = await _replay(store, lease, int(known.rstrip(b"!")))
         if replayed is not None:
             return replayed
-    return Present(read_hold(pointer), reserved)
+    return Present(read_open(pointer), reserved)
 
 
 async def start(
@@ -127,24 +127,24 @@ async def start(
     *,
     reservation: int | None = None,
     limit: Limit | None = None,
-    running: Hold | None = None,
+    running: Open | None = None,
 ) -> StartOutcome:
     """Store a start with its answer under a new id, or return the stored answer of a repeated start.
 
     `reservation` is the reservation that the start uses if it names none. With a limit, the start takes one
     of the driver's holds. If no hold is left, the start is stored with the limit's answer. `running` is the
-    hold of the connector's open transaction. If the same driver has it, the new start takes it over, because
-    only one transaction can run on a connector. The caller then releases the superseded hold, which no answer
-    has to wait for. Raises IdsExhausted if no id below 2^31 is left, and StateError if no id was accepted in
-    several attempts.
+    connector's open transaction, which the new one supersedes. If the same driver has its hold, the new start
+    takes the hold over, because only one transaction can run on a connector. The caller then releases the
+    superseded hold, which no answer has to wait for. Raises IdsExhausted if no id below 2^31 is left, and
+    StateError if no id was accepted in several attempts.
     """
     held = False
     if limit is not None:
-        void = running.fingerprint if running and fold(running.id_tag) == fold(start.id_tag) else ""
+        void = running.hold.fingerprint if running and running.hold.is_of(start.id_tag) else ""
         held = await holds.hold(store, lease.keys, start.id_tag, start.fingerprint, limit.slots, void=void)
         answer = answer if held else limit.answer
     try:
-        return await _store_start(store, lease, start, answer, reservation)
+        return await _store_start(store, lease, start, answer, reservation=reservation, running=running)
     except StateError as error:
         # A start that may have been stored keeps its hold. If the start is repeated, it is a replay, which
         # takes no hold.
@@ -154,14 +154,22 @@ async def start(
 
 
 async def _store_start(
-    store: Store, lease: Lease, start: Start, answer: bytes, reservation: int | None
+    store: Store,
+    lease: Lease,
+    start: Start,
+    answer: bytes,
+    *,
+    reservation: int | None,
+    running: Open | None,
 ) -> StartOutcome:
     proposed = max(lease.last_transaction_id + 1, ids.least_number(store.server_time_ms()))
     for _ in range(_ATTEMPTS):
         # If no id is left, the id 0 is proposed. The step never accepts the id 0, but it still finds a
         # replay.
         number = proposed if proposed <= _LAST_ID else 0
-        reply = await _propose(store, lease, start, answer, proposed=number, reservation=reservation)
+        reply = await _propose(
+            store, lease, start, answer, proposed=number, reservation=reservation, running=running
+        )
         fence = fence_of(reply[1])
         match reply[0]:
             case b"started":
@@ -181,13 +189,21 @@ async def _store_start(
                     return replayed
             case _:
                 proposed = max(lease.last_transaction_id + 1, int(reply[2]))
+                running = read_open(reply[3])
                 if proposed > _LAST_ID:
                     raise IdsExhausted(f"{lease.keys.id}: no transaction id is left below 2^31")
     raise StateError(f"{lease.keys.id}: no transaction id was accepted in {_ATTEMPTS} attempts")
 
 
 async def _propose(
-    store: Store, lease: Lease, start: Start, answer: bytes, *, proposed: int, reservation: int | None
+    store: Store,
+    lease: Lease,
+    start: Start,
+    answer: bytes,
+    *,
+    proposed: int,
+    reservation: int | None,
+    running: Open | None,
 ) -> list[bytes]:
     keys, mark = lease.keys, start.fingerprint
     event = {
@@ -210,6 +226,7 @@ async def _propose(
         "answer": answer,
         "as_sent": start.as_sent.fields,
     }
+    superseding = b"" if running is None else _superseding(start, running, keys.id, proposed)
     return await store.step(
         "transactions/start",
         (
@@ -223,6 +240,7 @@ async def _propose(
             keys.open_transactions,
             keys.reservations,
             keys.remote_starts,
+            keys.transaction("" if running is None else running.id),
         ),
         (
             *lease.head_args(),
@@ -234,8 +252,20 @@ async def _propose(
             index_name(keys.id, start.started_ms, proposed),
             msgspec.json.encode(event),
             _reservation(start, reservation),
+            superseding,
             *flatten(fields),
         ),
+    )
+
+
+def _superseding(start: Start, running: Open, charge_point: str, proposed: int) -> bytes:
+    """Return the event about the transaction that the new one supersedes."""
+    return msgspec.json.encode(
+        {
+            "transaction_id": public_id(charge_point, running.id),
+            "superseded_by": public_id(charge_point, proposed),
+            "connector_id": start.connector_id,
+        }
     )
 
 

@@ -6,7 +6,8 @@ from state.keys import ChargePointKeys
 from state.nodes.leases import Lease
 from state.store import Store
 from state.tenants.id_tags import fold
-from tests.support.transactions import ANSWER, a_start, a_stop, claimed
+from tests.support.full_store import full
+from tests.support.transactions import ANSWER, a_start, a_stop, claimed, events
 
 TAG = "Tag"
 CP = ChargePointKeys("demo", "CP.1")
@@ -150,3 +151,31 @@ async def test_a_new_transaction_on_a_connector_names_the_id_tag_slot_of_the_pre
     await transactions.release_hold(store, lease.keys, outcome.superseded)
     assert await store.execute("ZCARD", keys.holds("demo", "tag")) == 0
     assert await store.execute("ZCARD", keys.holds("demo", "other")) == 1
+
+
+async def test_the_slots_of_an_id_tag_are_listed_with_their_transactions_until_they_expire(
+    store: Store,
+) -> None:
+    lease = await claimed(store)
+    fact = a_start()
+    started = await transactions.start(store, lease, fact, ANSWER, limit=transactions.Limit(5, b""))
+    await hold(store, "unknown", maximum=5)
+    await hold(store, "expired", maximum=5, after_ms=-1)
+    first, second = await holds.list_(store, "demo", "TAG")
+    assert (first.charge_point, first.fingerprint, first.transaction) == ("CP.1", "unknown", None)
+    assert (second.fingerprint, second.transaction) == (fact.fingerprint, started.id)
+    assert first.until_ms < second.until_ms
+
+
+async def test_an_operator_releases_a_slot_with_an_event_even_on_a_full_store(store: Store) -> None:
+    lease = await claimed(store)
+    started = await transactions.start(store, lease, a_start(), ANSWER, limit=transactions.Limit(1, b""))
+    [place] = await holds.list_(store, "demo", TAG)
+    async with full(store):
+        assert await holds.release_for_operator(store, "demo", TAG, place, "key-1")
+    assert await holds.list_(store, "demo", TAG) == []
+    assert (await events(store, lease))[-1] == (
+        "hold.released",
+        {"id_tag": TAG, "transaction_id": f"CP.1.{started.id}", "api_key": "key-1"},
+    )
+    assert not await holds.release_for_operator(store, "demo", TAG, place, "key-1")

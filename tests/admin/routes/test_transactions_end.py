@@ -21,7 +21,7 @@ from tests.support.transactions import ANSWER, a_start, a_stop
 
 PATH = f"/v1/tenants/{TENANT}/transactions"
 EVENTS = f"/v1/tenants/{TENANT}/events"
-MEMBERS = {"at", "at_source", "meter", "meter_source", "received_at", "api_key"}
+MEMBERS = {"at", "at_source", "meter", "meter_source", "received_at", "api_key", "policy"}
 CHARGING = Connector(connector_id=1, status="Charging", error_code="NoError", received_ms=1)
 
 
@@ -66,6 +66,7 @@ async def test_an_end_with_meter_and_time_is_stored_as_given_and_shown_with_its_
             "meter": 150,
             "meter_source": "given",
             "api_key": key_id(api),
+            "policy": None,
         }
         assert (found["state"], found["energy_wh"]) == ("ended", 50)
         assert (found["stopped_at"], found["meter_stop"]) == (None, None)
@@ -157,6 +158,7 @@ async def test_an_end_appears_in_the_event_stream(api: Api) -> None:
                 "meter": None,
                 "meter_source": None,
                 "api_key": key_id(api),
+                "policy": None,
             }
 
 
@@ -247,3 +249,38 @@ async def test_a_body_of_another_form_ends_nothing(api: Api, body: Any) -> None:
 async def test_the_end_of_an_unknown_transaction_is_answered_404(api: Api, name: str) -> None:
     is_problem(await api.client.post(f"{PATH}/{name}/end", json={}), 404, "not-found")
     assert await api.store.execute("KEYS", f"*{ChargePointKeys(TENANT, 'CP-1').member}*") == []
+
+
+async def test_an_end_and_a_new_start_and_the_real_stop_twice_are_seen_over_the_api(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP.1") as session:
+        path = await start(api.store, session)
+        id_ = path.rpartition("/")[2]
+        assert (await api.client.post(f"{path}/end", json={"meter": 150})).status_code == 200
+        later = await start(api.store, session, timestamp="2026-01-01T05:00:00Z")
+        ended = (await api.client.get(path)).json()
+        # The end freed the connector, so nothing superseded the transaction.
+        assert (ended["state"], ended["energy_wh"], ended["superseded_by"]) == ("ended", 50, None)
+        sent = a_stop(id_.rpartition(".")[2], meter_stop=300)
+        first = await transactions.stop(api.store, session.lease, sent, ANSWER)
+        assert type(first) is transactions.Stopped
+        stopped = (await api.client.get(path)).json()
+        assert (stopped["state"], stopped["meter_stop"], stopped["energy_wh"]) == ("stopped", 300, 200)
+        assert stopped["ended"] == ended["ended"]
+        assert (await api.client.get(later)).json()["state"] == "open"
+        pointers = await api.store.execute("HGETALL", session.lease.keys.open)
+        assert [pointer.split()[0].decode() for pointer in pointers.values()] == [later.rpartition(".")[2]]
+        again = await transactions.stop(api.store, session.lease, sent, b"{}")
+        assert isinstance(again, transactions.StopReplayed)
+        assert again.answer == first.answer == ANSWER
+        assert (await api.client.get(path)).json() == stopped
+        assert (await api.client.get(later)).json()["state"] == "open"
+    kinds = [
+        dict(zip(fields[::2], fields[1::2], strict=True))[b"kind"].decode()
+        for _, fields in await api.store.execute("XRANGE", session.lease.keys.events, "-", "+")
+    ]
+    assert [kind for kind in kinds if kind.startswith("transaction.")] == [
+        "transaction.started",
+        "transaction.ended",
+        "transaction.started",
+        "transaction.stopped",
+    ]

@@ -212,7 +212,8 @@ async def test_a_purge_destroys_the_transactions_of_a_charge_point_and_their_met
     assert await ending.end(store, "acme", found, end, force=False) == "ended"
     assert await charge_points.delete(store, "acme", "CP-1", purge=True) is True
     left = set(await store.execute("KEYS", "*"))
-    assert left == {b"csms:meta", KEYS.lease.encode(), KEYS.events.encode()}
+    assert left == {b"csms:meta", KEYS.lease.encode(), KEYS.events.encode(), KEYS.completed.encode()}
+    assert await store.execute("XLEN", KEYS.completed) == 0
 
 
 async def test_a_charge_point_with_open_transactions_is_not_deleted_and_keeps_all_its_data(

@@ -107,6 +107,7 @@ async def test_an_ended_transaction_is_not_open_and_shows_its_end_beside_an_empt
             "meter": 150,
             "meter_source": "given",
             "api_key": "key-1",
+            "policy": None,
         },
     )
 

@@ -13,10 +13,12 @@ from state.transactions import (
     Started,
     find_start,
     get,
+    list_,
     public_id,
     start,
 )
 from state.transactions.as_sent import AsSent
+from state.transactions.running import Open
 from tests.support.transactions import (
     ANSWER,
     a_start,
@@ -241,3 +243,38 @@ async def test_a_start_on_an_unknown_connector_supersedes_nothing_and_uses_no_re
     assert await store.execute("HLEN", lease.keys.reservations) == 0
     [pointer] = await store.execute("HVALS", lease.keys.open)
     assert pointer.startswith(str(first.id).encode())
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_superseded_transaction_names_the_one_that_began_on_its_connector(
+    store: Store, *, known: bool
+) -> None:
+    """A start that does not know which transaction runs, or knows a wrong one, learns it from the step."""
+    lease = await claimed(store)
+    first = (await start_one(store, lease)).id
+    later = a_start(timestamp="2026-01-01T05:00:00Z")
+    present = await find_start(store, lease, later)
+    assert isinstance(present, Present)
+    running = present.running if known else Open(first - 1, Hold("Other", "x"))
+    second = await start(store, lease, later, ANSWER, running=running)
+    assert isinstance(second, Started)
+    old, new = [await get(store, "demo", f"CP.1.{id_}") for id_ in (first, second.id)]
+    assert old is not None
+    assert new is not None
+    assert (old.state, old.superseded_by, new.superseded_by) == ("open", second.id, None)
+    assert old.superseded_ms == pytest.approx(store.server_time_ms(), abs=10_000)
+    assert (await events(store, lease))[-1] == (
+        "transaction.superseded",
+        {"transaction_id": f"CP.1.{first}", "superseded_by": f"CP.1.{second.id}", "connector_id": 1},
+    )
+
+
+async def test_a_start_on_another_connector_or_after_the_stop_supersedes_nothing(store: Store) -> None:
+    lease = await claimed(store)
+    first = (await start_one(store, lease)).id
+    await start_one(store, lease, connector_id=2)
+    await stop_one(store, lease, first)
+    await start_one(store, lease, timestamp="2026-01-01T05:00:00Z")
+    page = await list_(store, "demo")
+    assert [one.superseded_by for one in page.items] == [None] * 3
+    assert not [kind for kind, _ in await events(store, lease) if kind == "transaction.superseded"]

@@ -32,6 +32,7 @@ from state.transactions import (
     stop,
 )
 from state.transactions.ending import End, StillCharging
+from state.transactions.running import Open
 from tests.support.transactions import a_start, a_stop, claimed, read_values
 
 
@@ -43,6 +44,7 @@ class Known:
     stop: Stop | None = None
     stop_answer: bytes = b""
     end: End | None = None
+    superseded_by: int | None = None
 
     @property
     def is_open(self) -> bool:
@@ -122,15 +124,17 @@ class Story:
         wanted = a_start(connector_id=connector, id_tag=tag, timestamp=timestamp, plausible=plausible)
         expected = model.replay_of(wanted)
         found = await find_start(self.store, lease, wanted)
-        outcome = await start(self.store, lease, wanted, answer)
+        # A start that does not know what runs on its connector learns it from the step.
+        running = found.running if isinstance(found, Present) and tag != "other" else None
+        outcome = await start(self.store, lease, wanted, answer, running=running)
         if expected is not None:
             known = model.transactions[expected]
             replayed = Replayed(id=expected, answer=known.answer, fence=fence, superseded=known.superseded)
             assert (found, outcome) == (replayed, replayed)
             return
         assert isinstance(found, Present)
-        running = model.pointers.get(connector)
-        assert found.running == (None if running is None else model.hold_of(running))
+        pointed = model.pointers.get(connector)
+        assert found.running == (None if pointed is None else Open(pointed, model.hold_of(pointed)))
         assert isinstance(outcome, Started)
         assert outcome.id not in model.issued
         assert 0 < outcome.id < 2**31
@@ -140,6 +144,8 @@ class Story:
         before = model.pointers.get(connector) if fence == "ok" else None
         superseded = None if before is None else model.hold_of(before)
         assert outcome.superseded == superseded
+        if before is not None:
+            model.transactions[before].superseded_by = outcome.id
         if fence == "ok":
             model.pointers[connector] = outcome.id
         model.issued.add(outcome.id)
@@ -287,6 +293,7 @@ class Story:
             assert found.meter_stop == (None if known.stop is None else known.stop.meter_stop)
             assert found.ended_meter == (None if known.end is None else known.end.meter)
             assert (found.state == "open") == known.is_open
+            assert found.superseded_by == known.superseded_by
             stored = await read_values(self.store, number)
             assert len(stored) == len(model.values.get(number, set()))
             assert {(m.connector_id, m.payload) for m in stored} == model.values.get(number, set())
