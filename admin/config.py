@@ -37,7 +37,8 @@ class AdminListen(Struct, frozen=True, forbid_unknown_fields=True):
 class AdminSecurity(Struct, frozen=True, forbid_unknown_fields=True):
     """The pepper, which gateways and admin processes share, and the number of wrong API keys in a minute.
 
-    The minute begins with the first wrong key. Each process counts only the keys that it got itself.
+    The numbers are those of buckets: a wrong key fills a bucket by one, and a full bucket empties evenly
+    within a minute. Each process counts only the keys that it got itself.
     """
 
     pepper: Pepper
@@ -46,9 +47,8 @@ class AdminSecurity(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=1_000_000,
-            description="Number of requests with a wrong API key from one address within a minute. When this "
-            "number is reached, further wrong keys from that address get 429 until the minute is over. A "
-            "right key is served.",
+            description="Number of requests with a wrong API key from one address within a minute. While "
+            "there are more, wrong keys from that address get 429. A right key is served.",
         ),
     ] = 300
     failures_per_minute_and_key: Annotated[
@@ -57,8 +57,8 @@ class AdminSecurity(Struct, frozen=True, forbid_unknown_fields=True):
             ge=1,
             le=1_000_000,
             description="Number of requests with the id of one API key and a wrong secret from one address "
-            "within a minute. When this number is reached, every request with this id from this address gets "
-            "429 until the minute is over.",
+            "within a minute. While there are more, requests with this id from this address get 429, even if "
+            "the key is right. With the default, one of them is let through every 6 s.",
         ),
     ] = 10
 

@@ -30,6 +30,7 @@ from gateway.node import Node
 from gateway.ocpp16.faults.table import FAULTS, FaultKind, Repair
 from gateway.service.annotations import alternatives, choices_of, metadata_of
 from gateway.service.metrics import LoopLag, new_registry
+from gateway.service.refusal_words import OF_CONNECTIONS, OF_REQUESTS
 from gateway.service.settings import element_of, section_of, struct_of
 from gateway.tls_edge import TlsEdge
 from gateway.websocket.close_codes import Close
@@ -222,26 +223,32 @@ def refusals() -> str:
         """csms refuses an upgrade request for one of these reasons. The charge point gets the HTTP status and
         the text. All reasons with the status 401 have the same text, so that nobody can find out which
         tenants, tokens and charge points exist. The operator sees the true reason. `GET
-        /v1/tenants/{tenant}/charge-points/{id}/refusals` lists the reasons of a registered charge point, each
-        with a count and with the address and the time of the last refusal. `GET /v1/refusals` lists the
-        latest refusals that concern no registered charge point. The metric `csms_refusals_total{reason}` has
-        the counts of a process. `…` stands for a number or a text that varies.
+        /v1/tenants/{tenant}/refusals` lists the refused requests that named a tenant, with one record for
+        each claimed charge point, address and reason. `GET /v1/refusals` lists those that named no known
+        tenant. `GET /v1/tenants/{tenant}/charge-points/{id}/refusals` has one count for each reason of a
+        registered charge point. The log event `handshake.refused` has the same fields as a record. The metric
+        `csms_refusals_total{reason}` has the counts of a process. `…` stands for a number or a text that
+        varies.
         """,
         _table(
-            ("Reason", "Status", "Meaning", "Text for the charge point"),
+            ("Reason", "Status", "What was wrong", "What would be right", "Text for the charge point"),
             (
-                (f"`{one.word}`", str(one.status), one.meaning, one.text.replace("{}", "…"))
+                (f"`{one.word}`", str(one.status), *OF_REQUESTS[one.word], one.text.replace("{}", "…"))
                 for one in sorted(Reason, key=lambda one: one.status)
             ),
         ),
         _text(
-            """csms refuses a connection before it reads a request for one of these reasons. If TLS fails, the
-            charge point gets a TLS alert, and otherwise csms closes the connection. csms does not know the
-            charge point yet, so these refusals are among those of `GET /v1/refusals`, with the words of
-            OpenSSL. The metric `csms_handshake_failures_total{reason}` counts them too.
+            """csms refuses a connection for one of these reasons before it has an upgrade request. If TLS
+            fails, the charge point gets a TLS alert. If the request cannot be read, it gets an HTTP status.
+            Otherwise csms closes the connection. csms does not know the charge point yet, so these refusals
+            are among those of `GET /v1/refusals`. Their `detail` has the words of OpenSSL, which name the
+            alert. The metric `csms_handshake_failures_total{reason}` counts them too.
             """
         ),
-        _table(("Reason", "Meaning"), ((f"`{one.word}`", one.value) for one in Refused)),
+        _table(
+            ("Reason", "What was wrong", "What would be right"),
+            ((f"`{one.word}`", *OF_CONNECTIONS[one.word]) for one in Refused),
+        ),
     )
 
 

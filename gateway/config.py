@@ -162,7 +162,8 @@ class SecurityConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The pepper, and the number of failed authentications that one process allows.
 
     A failed authentication is a request that gets 401, for example for an unknown tenant, a wrong token or a
-    wrong password. The minute begins with the first failure. Each process counts only its own failures.
+    wrong password. The numbers are those of buckets: a failure fills a bucket by one, and a full bucket
+    empties evenly within a minute. Each process counts only its own failures.
     """
 
     pepper: Pepper
@@ -171,9 +172,10 @@ class SecurityConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=1_000_000,
-            description="Number of failed authentications from one address within a minute. When this number "
-            "is reached, each further failure from that address gets 429 until the minute is over. Charge "
-            "points behind one NAT share an address. An IPv6 network of 64 bits counts as one address.",
+            description="Number of failed authentications from one address within a minute. While there are "
+            "more, each failure from that address is answered 2 s later. The same counts for all addresses, "
+            "while more than ten times this number fail in all. A request that is right is never delayed. "
+            "Charge points behind one NAT share an address. A network of 64 bits (IPv6) counts as one.",
         ),
     ] = 300
     failures_per_minute_and_charge_point: Annotated[
@@ -182,8 +184,8 @@ class SecurityConfig(Struct, frozen=True, forbid_unknown_fields=True):
             ge=1,
             le=1_000_000,
             description="Number of failed authentications of one charge point id from one address within a "
-            "minute. When this number is reached, requests with this id from this address get 429 until the "
-            "minute is over.",
+            "minute. While there are more, requests with this id from this address get 429, even if they are "
+            "right. With the default, one of them is let through every 6 s.",
         ),
     ] = 10
 

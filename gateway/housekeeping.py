@@ -17,6 +17,7 @@ from gateway.timers import visit
 from gateway.upkeep import AUDIT_S, HOLDS_S, PENDING_S, SEEN_S, SEEN_TURN_S, Upkeep
 from gateway.websocket.close_codes import Close
 from gateway.websocket.large_messages import LargeMessages
+from state.charge_points import refusals
 from state.commands import sweep
 from state.nodes import nodes
 from state.tenants import tenants, tokens
@@ -26,6 +27,7 @@ from state.traces import traces
 TOKENS_S = 10.0
 TRACES_S = 10.0
 FAULTS_S = 10.0
+OLD_REFUSALS_S = 60.0
 CERTIFICATES_S = 20.0
 DENIED_S = 10.0
 SWEEP_S = 1.0
@@ -58,6 +60,7 @@ async def keep(
         nursery.start_soon(every, TRACES_S, "traces", follow_traces, node, hub)
         nursery.start_soon(every, FAULTS_S, "faults", node.fault_counts.write)
         nursery.start_soon(every, FAULTS_S, "refusals", node.refusals.write)
+        nursery.start_soon(every, OLD_REFUSALS_S, "old_refusals", refusals.adopt_old, node.store)
         nursery.start_soon(every, CERTIFICATES_S, "certificates", check_certificates, node, hub)
         nursery.start_soon(every, DENIED_S, "denied", follow_denied, node, hub)
         nursery.start_soon(every, SWEEP_S, "sweep", sweep_share, node, liveness)

@@ -74,7 +74,7 @@ def _node(node: Node, hub: Hub) -> Iterator[Reading]:
     yield Reading(
         "csms_refused_handshakes",
         "Upgrade requests that csms refused, by HTTP status. This metric does not count requests that are "
-        "too late or too long, or that are not websocket upgrades.",
+        "too late or too long, or that are not websocket upgrades; `csms_handshake_failures` does.",
         {str(status): count for status, count in telemetry.refused_handshakes.items()},
         label="status",
     )
@@ -84,6 +84,12 @@ def _node(node: Node, hub: Hub) -> Iterator[Reading]:
         "(docs/refusals.md).",
         telemetry.refusals,
         label="reason",
+    )
+    yield Reading(
+        "csms_delayed_refusals",
+        "Answers to failed upgrade requests that csms delayed, because too many requests fail from one "
+        "address or in all.",
+        telemetry.delayed_refusals,
     )
     yield Reading(
         "csms_commands",
@@ -173,8 +179,8 @@ def _transport(stats: Stats, handshakes: Handshakes) -> Iterator[Reading]:
     yield Reading("csms_messages", "Websocket messages received from charge points.", stats.messages)
     yield Reading(
         "csms_handshake_failures",
-        "Connections that ended before csms had read their upgrade request, by reason. Connections whose "
-        "request got an HTTP error are not counted.",
+        "Connections that ended before csms had an upgrade request, by reason. Upgrade requests that got "
+        "an HTTP error are not counted.",
         stats.handshake_failures,
         label="reason",
     )

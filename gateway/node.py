@@ -12,7 +12,8 @@ from gateway.config import GatewayConfig
 from gateway.fault_counts import FaultCounts
 from gateway.memory_ceiling import MemoryCeiling, find_limit
 from gateway.ocpp16.faults.table import FaultName
-from gateway.refusal_counts import RefusalCounts
+from gateway.refusal_counts import Note, RefusalCounts
+from gateway.refusal_log import RefusalLog
 from gateway.revocations import Revocations
 from gateway.session_log import SessionLog
 from gateway.telemetry import Telemetry
@@ -49,6 +50,7 @@ class Node:
         self.telemetry = Telemetry()
         self.fault_counts = FaultCounts(store, self.background)
         self.refusals = RefusalCounts(store, self.background)
+        self.refusal_log = RefusalLog(nursery)
         self.session_log = SessionLog(nursery)
         self.revocations = revocations or Revocations()
         self.readoptions = trio.Semaphore(READOPTIONS)
@@ -85,6 +87,11 @@ class Node:
         faults = Counter(names)
         self.fault_counts.note(keys, faults)
         self.telemetry.faults.update(faults)
+
+    def note_refusal(self, note: Note) -> None:
+        """Record and log a refused handshake."""
+        self.refusals.note(note)
+        self.refusal_log.note(note)
 
     def release(self, keys: ChargePointKeys, holder: str, reason: str, seen_s: int | None = None) -> None:
         """Give back the lease that `holder` may have.

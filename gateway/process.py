@@ -11,6 +11,8 @@ import structlog
 import trio
 
 from gateway import housekeeping, inbox, metrics
+from gateway.admission.claims import show
+from gateway.admission.delays import Delays
 from gateway.admission.handshake import handle
 from gateway.admission.rate import Rate
 from gateway.admission.serving import Admission
@@ -20,6 +22,7 @@ from gateway.drain import TAIL_S, close_sessions, write_rest
 from gateway.file_limit import fit_connections
 from gateway.hub import Hub
 from gateway.node import Node
+from gateway.refusal_counts import Note
 from gateway.revocations import Revocations
 from gateway.service import collector, ready
 from gateway.service.attempts import Attempts
@@ -122,7 +125,7 @@ async def _serve(node: Node, listeners: _Listeners, edge: TlsEdge, trusted: Netw
         per_name=config.security.failures_per_minute_and_charge_point,
     )
     rate = Rate(config.limits.handshakes_per_second, config.limits.handshakes_at_once)
-    admission = Admission(node, hub, attempts, takeovers, rate)
+    admission = Admission(node, hub, attempts, takeovers, rate, Delays(attempts, node.telemetry))
     registry = metrics.registry(node, hub, stats, handshakes, lag, edge=edge)
     serving = False
     async with trio.open_nursery() as probes:
@@ -209,7 +212,7 @@ def _limits(config: GatewayConfig) -> Limits:
 def _note_refused(node: Node, reason: Refused, address: str, detail: str) -> None:
     """Record a connection that the transport refused. Nobody knows its charge point."""
     node.telemetry.refusals[reason.word] += 1
-    node.refusals.note(None, reason.word, address, detail)
+    node.note_refusal(Note(reason=reason.word, address=address, detail=show(detail)))
 
 
 def _ports(listeners: _Listeners, health_port: int) -> dict[str, int]:

@@ -1,53 +1,80 @@
 """Refused handshakes, kept in memory until the store has them.
 
-An attack therefore costs the store only a few writes.
+An attack therefore costs the store only a few writes. They go by the connection that reads whole lists for
+operators, so they hold up no message of a charge point.
 """
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NamedTuple
 
 import trio
 
 from gateway.handlers.charge_point import now_ms
 from state.charge_points import refusals
-from state.charge_points.refusals import Refusals
+from state.charge_points.refusals import Gathered
+from state.crowds import Crowded, find_dropped
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.store import Store
+from state.tenants.refusal_records import Refusals
 
 GATHERED = 2_000
-"""Greatest number of refusals of different charge points and reasons that wait for the store.
-
-The same number of refusals of different addresses and reasons may wait, if no charge point is known. Further
-refusals are counted in the metric only.
-"""
+"""Greatest number of records that wait for the store. If there are more, those of the largest crowd give way
+(`state.crowds`), and are counted in the metric only."""
+SPARE = 200
 SOON_S = 1.0
 """Time for which the refusal of a charge point waits for others before it is written.
 
 The answer to a charge point is then sent before the store is asked again, so the time of the answer does not
 say whether the charge point is registered.
 """
+EVENTS_PER_MINUTE = 20
+"""Greatest number of events about charge points under attack that one process emits in a minute."""
 DETAIL_CHARACTERS = 300
 
 
-class RefusalCounts:
-    """Refusals by charge point and reason, or by address and reason if no charge point is known.
+class Note(NamedTuple):
+    """A refused handshake. `tenant` and `charge_point` are what the peer claimed, as operators may see it.
 
-    Strangers cannot take the room of the refusals of charge points. `note` is cheap and may be called from
-    anywhere. Housekeeping calls `write` every 10 s.
+    `keys`, `failed` and `ours` are those of `Gathered`.
+    """
+
+    reason: str
+    address: str
+    tenant: str | None = None
+    charge_point: str | None = None
+    detail: str = ""
+    keys: ChargePointKeys | None = None
+    failed: bool = False
+    ours: bool = False
+
+
+type _Key = tuple[str | None, str | None, str, str]
+
+
+class RefusalCounts:
+    """Refusals by claimed tenant, claimed charge point, address and reason.
+
+    `note` is cheap and may be called from anywhere. Housekeeping calls `write` every 10 s.
     """
 
     def __init__(self, store: Store, background: Callable[..., None]) -> None:
         self._store = store
         self._background = background
-        self._of_charge_points: dict[tuple[str, str], Refusals] = {}
-        self._of_strangers: dict[tuple[str, str], Refusals] = {}
+        self._gathered: dict[_Key, Gathered] = {}
         self._soon = False
+        self._minute = 0
+        self._emitted = 0
 
-    def note(self, keys: ChargePointKeys | None, reason: str, address: str, detail: str = "") -> None:
-        shown = detail[:DETAIL_CHARACTERS]
-        _add(self._gathered_of(keys), Refusals(keys, reason, 1, now_ms(), address, shown))
-        if keys is not None and not self._soon:
+    def note(self, note: Note) -> None:
+        at = now_ms()
+        refused = Refusals(
+            *(note.tenant, note.charge_point, note.address, note.reason),
+            *(1, at, at, note.detail[:DETAIL_CHARACTERS]),
+        )
+        self._add(Gathered(refused, note.keys, note.failed, note.ours))
+        if note.keys is not None and not self._soon:
             self._soon = True
             self._background(self._write_soon)
 
@@ -57,34 +84,43 @@ class RefusalCounts:
         If this raises StoreUnavailable, the next call writes the refusals that were not sent to the store.
         What a lost reply leaves in doubt is not written again.
         """
-        for gathered in (self._of_charge_points, self._of_strangers):
-            now = list(gathered.values())
-            gathered.clear()
-            try:
-                if now:
-                    await refusals.record(self._store, now)
-            except StoreUnavailable as error:
-                if not error.sent:
-                    for one in now:
-                        _add(gathered, one)
-                raise
+        now, self._gathered = list(self._gathered.values()), {}
+        if not now:
+            return
+        minute = int(trio.current_time() // 60)
+        if minute != self._minute:
+            self._minute, self._emitted = minute, 0
+        try:
+            self._emitted += await refusals.record(self._store, now, events=EVENTS_PER_MINUTE - self._emitted)
+        except StoreUnavailable as error:
+            if not error.sent:
+                for one in now:
+                    self._add(one)
+            raise
 
-    def _gathered_of(self, keys: ChargePointKeys | None) -> dict[tuple[str, str], Refusals]:
-        return self._of_strangers if keys is None else self._of_charge_points
+    def _add(self, new: Gathered) -> None:
+        refused = new.refused
+        key = refused[:4]
+        before = self._gathered.get(key)
+        if before is not None:
+            old = before.refused
+            latest = old if old.last_ms > refused.last_ms else refused
+            times, first_ms = old.times + refused.times, min(old.first_ms, refused.first_ms)
+            new = new._replace(refused=latest._replace(times=times, first_ms=first_ms))
+        self._gathered[key] = new
+        if len(self._gathered) > GATHERED:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        crowded = [
+            Crowded(key, (one.keys is None, one.ours), one.refused.address, key[:2], one.refused.last_ms)
+            for key, one in self._gathered.items()
+        ]
+        for key in find_dropped(crowded, SPARE):
+            del self._gathered[key]
 
     async def _write_soon(self) -> None:
         await trio.sleep(SOON_S)
         self._soon = False
         with suppress(StoreUnavailable):
             await self.write()
-
-
-def _add(gathered: dict[tuple[str, str], Refusals], new: Refusals) -> None:
-    which = (new.address if new.keys is None else new.keys.member, new.reason)
-    before = gathered.get(which)
-    if before is None:
-        if len(gathered) < GATHERED:
-            gathered[which] = new
-        return
-    latest = before if before.last_ms > new.last_ms else new
-    gathered[which] = latest._replace(times=before.times + new.times)

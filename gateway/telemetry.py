@@ -33,6 +33,7 @@ class Telemetry:
         self.refused_calls: Counter[str] = Counter()
         self.refused_handshakes: Counter[int] = Counter()
         self.refusals: Counter[str] = Counter()
+        self.delayed_refusals = 0
         self.faults: Counter[FaultName] = Counter()
         self.commands: Counter[str] = Counter()
         self.flapping = 0

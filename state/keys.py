@@ -34,7 +34,9 @@ UNQUEUED = "csms:unqueued"
 ENTERED = "csms:entered"
 """How far the search has come for transactions that older releases put into no order of completion."""
 REFUSALS = "csms:refusals"
-"""Refused handshakes that concern no registered charge point."""
+"""Where older releases put refused handshakes that concern no registered charge point."""
+_NOBODY = "{*}"
+"""Stands for a tenant in a key of what concerns no tenant. No encoded name of a tenant has an asterisk."""
 
 
 def encode(name: str) -> str:
@@ -283,6 +285,20 @@ holds = partial(_of_name, "holds")
 id_tag = partial(_of_name, "id-tag")
 spellings = partial(_of_name, "spellings")
 """Charge point ids as operators registered them. The key has the id with its case folded."""
+
+
+def refusal_records(tenant: str | None) -> str:
+    """Return the key of the refused handshakes that named this tenant, or that named no known tenant."""
+    return f"csms:refusal-records:{_owner(tenant)}"
+
+
+def refusal_order(tenant: str | None) -> str:
+    """Return the key of the names of these refused handshakes, sorted by their last times."""
+    return f"csms:refusal-order:{_owner(tenant)}"
+
+
+def _owner(tenant: str | None) -> str:
+    return _NOBODY if tenant is None else f"{{{encode(tenant)}}}"
 
 
 def node(incarnation: str) -> str:

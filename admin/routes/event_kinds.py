@@ -35,6 +35,9 @@ KINDS: Final = {
     "charge_point.disconnected": "The connection of the charge point ended because of `reason`.",
     "charge_point.deleted": "An operator deleted the charge point. Its finished transactions stay, unless "
     "`purged` is true.",
+    "charge_point.under_attack": "Many requests that named the charge point had wrong credentials. Either "
+    "the charge point itself has wrong ones, or somebody tries to pose as the charge point. The event comes "
+    "once, until nothing has failed for 10 minutes.",
     "charge_point.security_profile_changed": "The lowest security profile with which the charge point may "
     "connect changed.",
     "charge_point.password_changed": "The charge point has another password (AuthorizationKey) now.",
@@ -164,6 +167,16 @@ MEMBERS: Final[dict[str, dict[str, Member]]] = {
         "purged": Member(
             "true or false", "Whether the finished transactions are destroyed too.", optional=True
         )
+    },
+    "charge_point.under_attack": {
+        "failures": Member("whole number", "Number of failed requests since `since`."),
+        "since": Member("time", "When the failures began."),
+        "address": Member("text", "Network address of the last of these requests."),
+        "reason": Member("text", "Reason for which csms refused the last of these requests."),
+        "online": Member(
+            "true or false",
+            "Whether the charge point is connected. If it is, the requests come from somebody else.",
+        ),
     },
     "charge_point.security_profile_changed": {
         "before": Member("whole number", "Lowest security profile before the change."),

@@ -7,14 +7,17 @@ answer that a charge point gets if the check fails. The text of the answer says 
     1. The path names a tenant, a token and a charge point (400).
     2. The store is available, and this node is neither full nor draining, and not too many charge points
        connect (503). `rate.py` has the last rule.
-    3. The charge point has proved itself (401, or 429 after too many failures in a minute from this address,
-       or from this address with this id), with a security profile that is high enough (403). `proof.py` has
-       the rules.
+    3. The charge point has not failed too often in a minute from this address with this id (429). Then the
+       charge point has proved itself (401), with a security profile that is high enough (403). `proof.py`
+       has the rules.
     4. The charge point is registered, or its tenant registers new charge points (404).
     5. The request has no Origin header, if the charge point is strict (403).
     6. Nothing in the request had to be repaired, if the charge point is strict (400).
     7. The request offers the subprotocol ocpp1.6 (400).
     8. The charge point gets its lease (404, 429, 503). `serving.py` has this check and what follows it.
+
+Failures of others at the same address never refuse a request. If there are many, the answers to requests that
+fail are delayed (`delays.py`). Each refusal is recorded and logged, with a bound on both.
 
 If the store does not answer during check 3 or 4, the status is 503 too. After check 4 csms knows the charge
 point, and counts the faults of the request as faults of that charge point. After check 8 the charge point
@@ -27,7 +30,7 @@ from typing import NamedTuple
 
 import trio
 
-from gateway.admission import basic, path, proof
+from gateway.admission import basic, claims, path, proof
 from gateway.admission.credentials import examine
 from gateway.admission.proof import Denied, Evidence
 from gateway.admission.rate import Place
@@ -36,7 +39,9 @@ from gateway.admission.refusal import Refusal
 from gateway.admission.serving import SUBPROTOCOL, Admission, Admitted, serve
 from gateway.node import Node
 from gateway.ocpp16.faults.table import FAULTS, FaultName
+from gateway.refusal_counts import Note
 from gateway.service.attempts import Attempts
+from gateway.service.client_certificates import owner_uri
 from gateway.service.known_secrets import KnownSecrets
 from gateway.websocket.http_upgrade import Upgrade
 from state import charge_points
@@ -72,8 +77,10 @@ async def handle(admission: Admission, upgrade: Upgrade) -> None:
     except Refusal as refusal:
         if place is not None:
             place.leave(refused=True)
-        node.refusals.note(refusal.keys, refusal.reason.word, upgrade.remote[0], refusal.detail)
+        node.note_refusal(_describe(upgrade, refusal))
         node.fault_counts.write_soon()
+        if refusal.reason.counts_as_failure:
+            await admission.delays.wait(upgrade.remote[0])
         await _refuse(node, upgrade, refusal)
     finally:
         if place is not None:
@@ -102,7 +109,7 @@ def _check_available(admission: Admission) -> None:
 
 
 async def _take_place(admission: Admission, upgrade: Upgrade) -> Place | None:
-    """Wait until the request may be served. None means that it was refused, or that the peer has left."""
+    """Wait until the request may be served. None means that the peer has left. Raises Refusal."""
     rate = admission.rate
     place = rate.admit(trio.current_time())
     if isinstance(place, Place) and place.wait_s:
@@ -114,9 +121,23 @@ async def _take_place(admission: Admission, upgrade: Upgrade) -> Place | None:
         place = place if rate.start(place) else rate.refuse(trio.current_time())
     if isinstance(place, Place):
         return place
-    # The record of refusals has a row for each address, so it would cost more than the answer.
-    await _refuse(admission.node, upgrade, Refusal(Reason.BUSY, place, retry_after_s=place))
-    return None
+    raise Refusal(Reason.BUSY, place, retry_after_s=place)
+
+
+def _describe(upgrade: Upgrade, refusal: Refusal) -> Note:
+    reason, keys, claim = refusal.reason, refusal.keys, claims.read(upgrade.path)
+    if keys is not None and reason is not Reason.TOO_MANY_FAILURES:
+        claim = claim._replace(charge_point=keys.id)  # The charge point is registered, so this is no token.
+    return Note(
+        reason=reason.word,
+        address=upgrade.remote[0],
+        tenant=claim.tenant,
+        charge_point=claim.charge_point,
+        detail=refusal.detail,
+        keys=keys,
+        failed=reason.counts_as_failure,
+        ours=reason.status == 503,
+    )
 
 
 async def _refuse(node: Node, upgrade: Upgrade, refusal: Refusal) -> None:
@@ -211,15 +232,20 @@ def _deny(
     attempts: Attempts, peer: _Peer, denied: Denied, evidence: Evidence, keys: ChargePointKeys | None
 ) -> Refusal:
     reason = denied.reason
-    detail = "" if evidence.certificate is None else evidence.certificate.subject
-    if not reason.is_failed_authentication:
-        return Refusal(reason, *denied.values, detail=detail, keys=keys)
-    now = trio.current_time()
-    wait = attempts.wait_of_address(peer.address, now)
-    attempts.record_failure(peer.address, peer.charge_point, now)
-    if wait:
-        return Refusal(Reason.TOO_MANY_FAILURES, wait, retry_after_s=wait, detail=reason.word, keys=keys)
-    return Refusal(reason, detail=detail, keys=keys)
+    if reason.is_failed_authentication:
+        attempts.record_failure(peer.address, peer.charge_point, trio.current_time())
+    return Refusal(reason, *denied.values, detail=_describe_certificate(evidence), keys=keys)
+
+
+def _describe_certificate(evidence: Evidence) -> str:
+    """Return the subject of the certificate, unless csms issued the certificate to another tenant."""
+    certificate, tenant = evidence.certificate, evidence.shown.tenant
+    if certificate is None:
+        return ""
+    foreign = certificate.owner is not None and (
+        tenant is None or not certificate.owner.startswith(owner_uri(tenant.id, ""))
+    )
+    return "" if foreign else certificate.subject
 
 
 def _may_be_respelled(tenant: Tenant | None) -> bool:

@@ -16,171 +16,116 @@ _UNPROVEN = (
 
 
 class _Row(NamedTuple):
+    word: str
     status: int
     text: str
-    meaning: str
 
 
 class Reason(_Row, Enum):
-    """The HTTP status, the text for the charge point, and the meaning for the operator.
+    """The name by which logs, metrics and the admin API call the reason, the status and text of the answer.
 
-    The texts may have `{}`, which `Refusal` fills.
+    The texts may have `{}`, which `Refusal` fills. `gateway.service.refusal_words` says what each reason
+    means for an operator.
     """
 
-    BAD_PATH = 400, "{}", "The path of the request cannot be read."
+    BAD_PATH = "bad_path", 400, "{}"
     UNAVAILABLE = (
+        "unavailable",
         503,
         f"This gateway cannot take a new connection now. {_AGAIN}",
-        "The gateway process was full or draining, or had no store.",
     )
     MEMORY_FULL = (
+        "memory_full",
         503,
         f"This gateway has no memory left for a new connection. {_AGAIN}",
-        "The gateway process used 85 % of its memory (`limits.memory_bytes`).",
     )
     BUSY = (
+        "busy",
         503,
         "Too many charge points connect now. Try again in {} s.",
-        "More connect than `limits.handshakes_per_second` serves in 5 s, or `limits.handshakes_at_once`.",
     )
-    STORE_AWAY = 503, f"The store does not answer. {_AGAIN}", "The store did not answer."
+    STORE_AWAY = "store_away", 503, f"The store does not answer. {_AGAIN}"
     STORE_SCARCE = (
+        "store_scarce",
         503,
         f"The store has no room for a charge point that is not registered yet. {_AGAIN}",
-        "The store is nearly full, so csms registers no charge point by itself.",
     )
     TENANT_FULL = (
+        "tenant_full",
         503,
         "The tenant has too many charge points to register another one by itself. Ask the operator.",
-        "The tenant has about 500,000 charge points, so csms registers no further one by itself.",
     )
     LATE_CLAIM = (
+        "late_claim",
         503,
         f"The store answered too late. {_AGAIN}",
-        "The store took more than 5 s for the lease.",
     )
     TOO_MANY_FAILURES = (
+        "too_many_failures",
         429,
-        "Too many connections from this address failed to authenticate. Try again in {} s.",
-        "Too many requests from the address, or from it with this charge point id, failed within a minute.",
+        "Too many connections with this charge point id failed to authenticate from here. Try again in {} s.",
     )
     FLAPPING = (
+        "flapping",
         429,
         "Connections of this charge point replaced each other too often. The open one stays. Retry in {} s.",
-        "Several connections of the charge point replaced each other more than five times in a minute.",
     )
     # The charge point has not proved itself.
-    UNKNOWN_TENANT = 401, _UNPROVEN, "The tenant in the path does not exist."
-    WRONG_TOKEN = 401, _UNPROVEN, "The token in the path is not one of the tenant's."
-    FOREIGN_TOKEN = (
-        401,
-        _UNPROVEN,
-        "The token in the path is bound to another charge point.",
-    )
-    RETIRED_TOKEN = (
-        401,
-        _UNPROVEN,
-        "The token in the path is retired, and the charge point proved itself by nothing else.",
-    )
-    UNPROVEN_UNKNOWN = (
-        401,
-        _UNPROVEN,
-        "The charge point is not registered, and its tenant does not allow security profile 0.",
-    )
-    NO_PASSWORD = (
-        401,
-        _UNPROVEN,
-        "The charge point must send a password, but the request has no Authorization header.",
-    )
-    NO_PASSWORD_SET = (
-        401,
-        _UNPROVEN,
-        "The charge point must send a password, but none is set for it. Set its AuthorizationKey.",
-    )
-    MALFORMED_AUTHORIZATION = (
-        401,
-        _UNPROVEN,
-        "The Authorization header of the request cannot be read.",
-    )
-    WRONG_USER = (
-        401,
-        _UNPROVEN,
-        "The user name in the Authorization header is not the id of the charge point in the path.",
-    )
-    WRONG_PASSWORD = 401, _UNPROVEN, "The password is not that of the charge point."
-    NO_CERTIFICATE = (
-        401,
-        _UNPROVEN,
-        "The charge point must show a client certificate, but showed none.",
-    )
-    CERTIFICATE_OF_ANOTHER = (
-        401,
-        _UNPROVEN,
-        "The name in the client certificate is not the one that the charge point must have.",
-    )
-    CERTIFICATE_ORGANISATION = (
-        401,
-        _UNPROVEN,
-        "The client certificate names none of the tenant's organisations.",
-    )
-    CERTIFICATE_REPLACED = (
-        401,
-        _UNPROVEN,
-        "The charge point has already used a newer certificate, or rejected this one.",
-    )
-    CERTIFICATE_REVOKED = 401, _UNPROVEN, "The client certificate is revoked."
-    CERTIFICATE_EXPIRED = (
-        401,
-        _UNPROVEN,
-        "The client certificate has expired, or is not valid yet.",
-    )
-    CERTIFICATE_UNREADABLE = (
-        401,
-        _UNPROVEN,
-        "The client certificate cannot be read.",
-    )
-    REVOCATION_UNKNOWN = (
-        401,
-        _UNPROVEN,
-        "The revocation list for the client certificate is overdue, and csms is set to refuse then.",
-    )
+    UNKNOWN_TENANT = "unknown_tenant", 401, _UNPROVEN
+    WRONG_TOKEN = "wrong_token", 401, _UNPROVEN
+    FOREIGN_TOKEN = "foreign_token", 401, _UNPROVEN
+    RETIRED_TOKEN = "retired_token", 401, _UNPROVEN
+    UNPROVEN_UNKNOWN = "unproven_unknown", 401, _UNPROVEN
+    NO_PASSWORD = "no_password", 401, _UNPROVEN
+    NO_PASSWORD_SET = "no_password_set", 401, _UNPROVEN
+    MALFORMED_AUTHORIZATION = "malformed_authorization", 401, _UNPROVEN
+    WRONG_USER = "wrong_user", 401, _UNPROVEN
+    WRONG_PASSWORD = "wrong_password", 401, _UNPROVEN
+    NO_CERTIFICATE = "no_certificate", 401, _UNPROVEN
+    CERTIFICATE_OF_ANOTHER = "certificate_of_another", 401, _UNPROVEN
+    CERTIFICATE_ORGANISATION = "certificate_organisation", 401, _UNPROVEN
+    CERTIFICATE_REPLACED = "certificate_replaced", 401, _UNPROVEN
+    CERTIFICATE_REVOKED = "certificate_revoked", 401, _UNPROVEN
+    CERTIFICATE_EXPIRED = "certificate_expired", 401, _UNPROVEN
+    CERTIFICATE_UNREADABLE = "certificate_unreadable", 401, _UNPROVEN
+    REVOCATION_UNKNOWN = "revocation_unknown", 401, _UNPROVEN
     # The charge point has proved itself, or has shown a token that opens its tenant.
     PROFILE_TOO_LOW = (
+        "profile_too_low",
         403,
         "This charge point must connect with security profile {} or higher, and this connection has only {}.",
-        "The charge point connected with a lower security profile than it must.",
     )
     UNKNOWN_CHARGE_POINT = (
+        "unknown_charge_point",
         404,
         "This charge point is not registered. Ask the operator to register it.",
-        "The charge point is not registered.",
     )
     DELETED = (
+        "deleted",
         404,
         "This charge point was deleted while it connected.",
-        "The charge point was deleted while it connected.",
     )
     ORIGIN = (
+        "origin",
         403,
         "The request has an Origin header, which only browsers send. This charge point must leave it out.",
-        "The charge point is strict, and the request has an Origin header.",
     )
     NEEDS_REPAIR = (
+        "needs_repair",
         400,
         "This charge point is strict, so its request is not repaired. {}",
-        "The charge point is strict, and the request would have to be repaired.",
     )
     NO_SUBPROTOCOL = (
+        "no_subprotocol",
         400,
         "The request does not offer ocpp1.6. Send the header Sec-WebSocket-Protocol: ocpp1.6.",
-        "The request does not offer the subprotocol ocpp1.6.",
     )
-
-    @property
-    def word(self) -> str:
-        """The name by which logs, metrics and the admin API call the reason."""
-        return self.name.lower()
 
     @property
     def is_failed_authentication(self) -> bool:
         return self.status == 401
+
+    @property
+    def counts_as_failure(self) -> bool:
+        """Whether the refusal is a failed authentication, or follows from earlier ones."""
+        return self.is_failed_authentication or self is Reason.TOO_MANY_FAILURES

@@ -10,6 +10,7 @@ from typing import NamedTuple, assert_never
 
 import trio
 
+from gateway.admission.delays import Delays
 from gateway.admission.proof import Proven
 from gateway.admission.rate import Place, Rate
 from gateway.admission.reasons import Reason
@@ -46,6 +47,7 @@ class Admission(NamedTuple):
     attempts: Attempts
     takeovers: Takeovers
     rate: Rate
+    delays: Delays
 
 
 class Admitted(NamedTuple):

@@ -1,53 +1,104 @@
-"""Failed authentications per minute, for each address, and for each address with a name.
+"""Failed authentications, for each address with a name, for each address, and in all.
 
-The name is what the client claims to be: a charge point id, or the id of an API key. Only failures count, so
-this limit does not hinder a fleet that reconnects all at once. Nothing is counted by name alone, because
-anyone could then lock a charge point out by failing under its id.
+The name is what the client claims to be: a charge point id, or the id of an API key. Each of the three has a
+bucket: a failure fills it by one, and it empties evenly within a minute. Only failures count, so this limit
+does not hinder a fleet that reconnects all at once. Nothing is counted by name alone, because anyone could
+then lock a charge point out by failing under its id.
+
+Only the bucket of an address with a name may refuse a client that is right. Many charge points may share an
+address, so the failures of some must not lock the others out.
 
 An IPv6 network of 64 bits counts as one address, because one peer usually has all of its addresses.
 """
 
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv6Address
+from math import ceil
 
 WINDOW_S = 60.0
 REMEMBERED = 20_000
+"""Greatest number of addresses and names that are remembered."""
+REMEMBERED_OF_ADDRESS = REMEMBERED // 10
+"""Greatest number of names that are remembered for one address. An address that varies the name forgets its
+own names first, not those of others."""
+
+
+@dataclass(slots=True)
+class _Bucket:
+    level: float = 0.0
+    at: float = 0.0
+
+    def level_at(self, now: float, limit: int) -> float:
+        return max(0.0, self.level - max(0.0, now - self.at) * limit / WINDOW_S)
+
+    def fill(self, now: float, limit: int) -> None:
+        self.level, self.at = min(float(limit), self.level_at(now, limit) + 1), now
+
+    def wait(self, now: float, limit: int) -> int:
+        """Return the seconds until the bucket has room for another failure, or 0 if it has room."""
+        excess = self.level_at(now, limit) - (limit - 1)
+        return ceil(excess * WINDOW_S / limit) if excess > 0 else 0
+
+
+@dataclass(slots=True)
+class _Peer:
+    bucket: _Bucket = field(default_factory=_Bucket)
+    names: OrderedDict[str, _Bucket] = field(default_factory=OrderedDict)
 
 
 class Attempts:
-    """Counts of failures.
+    """The buckets of failures. The addresses and names that failed last are remembered.
 
-    The 20,000 keys that failed last are kept. A key is an address, or an address with a name.
-
-    `wait_of_address` and `wait_of_name` return the seconds for which an address must not try again, in
-    general or with one name. 0 means that the address may try at once.
+    `wait_of_name` and `wait_of_address` return the seconds after which the bucket has room again. 0 means
+    that it has room now.
     """
 
     def __init__(self, *, per_address: int, per_name: int) -> None:
         self._per_address = per_address
         self._per_name = per_name
-        self._counts: OrderedDict[tuple[str, ...], tuple[float, int]] = OrderedDict()
+        self._in_all = 10 * per_address
+        self._all = _Bucket()
+        self._peers: OrderedDict[str, _Peer] = OrderedDict()
+        self._size = 0
 
     def wait_of_address(self, address: str, now: float) -> int:
-        return self._wait((_peer_of(address),), self._per_address, now)
+        peer = self._peers.get(_peer_of(address))
+        return peer.bucket.wait(now, self._per_address) if peer else 0
 
     def wait_of_name(self, address: str, name: str, now: float) -> int:
-        return self._wait((_peer_of(address), name), self._per_name, now)
+        peer = self._peers.get(_peer_of(address))
+        bucket = peer and peer.names.get(name)
+        return bucket.wait(now, self._per_name) if bucket else 0
+
+    def is_crowded(self, address: str, now: float) -> bool:
+        """Return whether too many requests fail, either from this address or in all."""
+        return bool(self.wait_of_address(address, now) or self._all.wait(now, self._in_all))
 
     def record_failure(self, address: str, name: str, now: float) -> None:
-        peer = _peer_of(address)
-        for key in ((peer,), (peer, name)):
-            since, count = self._counts.pop(key, (now, 0))
-            if now - since >= WINDOW_S:
-                since, count = now, 0
-            self._counts[key] = (since, count + 1)
-        while len(self._counts) > REMEMBERED:
-            self._counts.popitem(last=False)
+        self._all.fill(now, self._in_all)
+        key = _peer_of(address)
+        peer = self._peers.get(key)
+        if peer is None:
+            peer = self._peers[key] = _Peer()
+            self._size += 1
+        self._peers.move_to_end(key)
+        peer.bucket.fill(now, self._per_address)
+        bucket = peer.names.get(name)
+        if bucket is None:
+            bucket = peer.names[name] = _Bucket()
+            self._size += 1
+        peer.names.move_to_end(name)
+        bucket.fill(now, self._per_name)
+        self._forget(peer)
 
-    def _wait(self, key: tuple[str, ...], limit: int, now: float) -> int:
-        since, count = self._counts.get(key, (now, 0))
-        left = since + WINDOW_S - now
-        return int(left) + 1 if count >= limit and left > 0 else 0
+    def _forget(self, peer: _Peer) -> None:
+        if len(peer.names) > REMEMBERED_OF_ADDRESS:
+            peer.names.popitem(last=False)
+            self._size -= 1
+        while self._size > REMEMBERED:
+            _, oldest = self._peers.popitem(last=False)
+            self._size -= 1 + len(oldest.names)
 
 
 def _peer_of(address: str) -> str:

@@ -25,6 +25,10 @@ class Handshake:
         self.stream: SocketStream | None = None
         self.since = trio.current_time()
 
+    @property
+    def waits_for_us(self) -> bool:
+        return self.since == inf
+
     def wait_for_us(self) -> None:
         self.since = inf
 

@@ -11,6 +11,7 @@ from trio_websocket import WebSocketRequest, wrap_server_stream
 from gateway.websocket.borrowed_reader import BorrowedReader, NotARequest
 from gateway.websocket.connection import Connection
 from gateway.websocket.limits import Limits
+from gateway.websocket.refusals import Refused
 from gateway.websocket.socket_stream import SocketStream
 from gateway.websocket.stats import Stats
 from gateway.websocket.tls_stream import TlsInfo
@@ -28,12 +29,13 @@ _NO_UPGRADE = (
 
 
 class BadUpgrade(Exception):  # noqa: N818  it says what happened
-    """The request cannot become a websocket. `status` 0 means that the peer is gone."""
+    """The request cannot become a websocket. `status` 0 means that the peer is gone, and has no `reason`."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, reason: Refused | None = None) -> None:
         super().__init__(text)
         self.status = status
         self.text = text
+        self.reason = reason
 
 
 class Upgrade:
@@ -139,13 +141,16 @@ async def read_head(stream: SocketStream, limit: int) -> tuple[bytes, bytes]:
             raise BadUpgrade(
                 400,
                 "The first bytes are not HTTP. Connect with ws:// or wss://, as this port requires.",
+                Refused.NOT_HTTP,
             )
         end = _HEAD_END.search(head)
         if end is not None and end.end() <= limit:
             return head[: end.end()], head[end.end() :]
         if len(head) > limit:
             raise BadUpgrade(
-                431, f"The head of the request is over {limit} bytes. Send fewer or shorter headers."
+                431,
+                f"The head of the request is over {limit} bytes. Send fewer or shorter headers.",
+                Refused.HEAD_TOO_LONG,
             )
 
 
@@ -177,7 +182,8 @@ async def receive_upgrade(
         with trio.fail_after(limits.http_upgrade_s):
             head, early = await read_head(stream, limits.head_bytes)
     except trio.TooSlowError:
-        raise BadUpgrade(408, f"The request did not arrive within {limits.http_upgrade_s:g} s.") from None
+        text = f"The request did not arrive within {limits.http_upgrade_s:g} s."
+        raise BadUpgrade(408, text, Refused.REQUEST_TOO_SLOW) from None
     except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
         raise BadUpgrade(0, str(error)) from None
     head, repairs = repair(head)
@@ -188,7 +194,7 @@ async def receive_upgrade(
         )
     except NotARequest:
         await reader.finish()
-        raise BadUpgrade(400, _NO_UPGRADE) from None
+        raise BadUpgrade(400, _NO_UPGRADE, Refused.NOT_AN_UPGRADE) from None
     except BaseException:
         await reader.finish()
         raise

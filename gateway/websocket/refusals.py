@@ -5,39 +5,42 @@ The module maps each of OpenSSL's many errors to one of a few reasons, so that a
 
 import ssl
 from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum, auto
 
 
-class Refused(Enum):
-    """A reason. The value is its meaning for the operator."""
+class Refused(StrEnum):
+    """A reason. `gateway.service.refusal_words` says what each reason means for an operator."""
 
-    CLIENT_CERTIFICATE_EXPIRED = "The client certificate, or one in its chain, has expired."
-    CLIENT_CERTIFICATE_NOT_YET_VALID = "The client certificate, or one in its chain, is not valid yet."
-    CLIENT_CERTIFICATE_SELF_SIGNED = "The client certificate is signed by itself, not by an authority."
-    CLIENT_CERTIFICATE_FOREIGN = (
-        "No authority in `tls.client_authorities_file` signed the client certificate."
-    )
-    CLIENT_CERTIFICATE_INVALID = "OpenSSL does not accept the client certificate for another reason."
-    CLIENT_CERTIFICATE_MISSING = "The port demands a client certificate, but the client showed none."
-    SERVER_NAME_WRONG = "The client asked for a server name that csms does not serve."
-    SERVER_NAME_MISSING = "The client asked for no server name, but `tls.require_sni` is true."
-    NO_SHARED_CIPHER = "The client and csms have no cipher suite in common."
-    TLS_TOO_OLD = "The client supports no TLS version above 1.1."
-    SERVER_CERTIFICATE_REFUSED = "The client does not accept the certificate of the server."
-    NOT_TLS = (
-        "The first bytes on the TLS port were not TLS, for example because of `ws://` instead of `wss://`."
-    )
-    TLS_TOO_SLOW = "The TLS handshake was not complete in time."
-    TLS_FAILED = "The TLS handshake failed for another reason."
-    PROXY_HEADER_MISSING = "A trusted proxy opened a connection without a PROXY header."
-    PROXY_HEADER_INVALID = "A trusted proxy sent a PROXY header that cannot be read."
-    PROXY_HEADER_UNTRUSTED = "An address outside of `listen.trusted_networks` sent a PROXY header."
-    TOO_MANY_CONNECTIONS = "The address already has `limits.connections_per_address` connections."
+    CLIENT_CERTIFICATE_EXPIRED = auto()
+    CLIENT_CERTIFICATE_NOT_YET_VALID = auto()
+    CLIENT_CERTIFICATE_SELF_SIGNED = auto()
+    CLIENT_CERTIFICATE_FOREIGN = auto()
+    CLIENT_CERTIFICATE_INVALID = auto()
+    CLIENT_CERTIFICATE_MISSING = auto()
+    SERVER_NAME_WRONG = auto()
+    SERVER_NAME_MISSING = auto()
+    NO_SHARED_CIPHER = auto()
+    TLS_TOO_OLD = auto()
+    SERVER_CERTIFICATE_UNTRUSTED = auto()
+    SERVER_CERTIFICATE_EXPIRED = auto()
+    SERVER_CERTIFICATE_REFUSED = auto()
+    NOT_TLS = auto()
+    TLS_TOO_SLOW = auto()
+    TLS_LEFT = auto()
+    TLS_FAILED = auto()
+    PROXY_HEADER_MISSING = auto()
+    PROXY_HEADER_INVALID = auto()
+    PROXY_HEADER_UNTRUSTED = auto()
+    TOO_MANY_CONNECTIONS = auto()
+    NOT_HTTP = auto()
+    NOT_AN_UPGRADE = auto()
+    HEAD_TOO_LONG = auto()
+    REQUEST_TOO_SLOW = auto()
 
     @property
     def word(self) -> str:
         """The name by which metrics, refusal records and the admin API call the reason."""
-        return self.name.lower()
+        return self.value
 
 
 type OnRefused = Callable[[Refused, str, str], None]
@@ -64,11 +67,11 @@ _OF_REASON = {
     "WRONG_VERSION_NUMBER": Refused.NOT_TLS,
     # These are alerts of the client.
     "SSLV3_ALERT_BAD_CERTIFICATE": Refused.SERVER_CERTIFICATE_REFUSED,
-    "SSLV3_ALERT_CERTIFICATE_EXPIRED": Refused.SERVER_CERTIFICATE_REFUSED,
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": Refused.SERVER_CERTIFICATE_EXPIRED,
     "SSLV3_ALERT_CERTIFICATE_REVOKED": Refused.SERVER_CERTIFICATE_REFUSED,
     "SSLV3_ALERT_CERTIFICATE_UNKNOWN": Refused.SERVER_CERTIFICATE_REFUSED,
     "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": Refused.SERVER_CERTIFICATE_REFUSED,
-    "TLSV1_ALERT_UNKNOWN_CA": Refused.SERVER_CERTIFICATE_REFUSED,
+    "TLSV1_ALERT_UNKNOWN_CA": Refused.SERVER_CERTIFICATE_UNTRUSTED,
 }
 
 

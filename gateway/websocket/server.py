@@ -224,7 +224,8 @@ class Server:
             upgrade, reader = await receive_upgrade(stream, tls=tls, limits=self._limits, stats=self.stats)
         except BadUpgrade as bad:
             self._handshakes.end(handshake)
-            if bad.status:
+            if bad.reason is not None:
+                self._note_refused(stream, bad.reason)
                 await stream.send_all(build_answer(bad.status, bad.text, [("Sec-WebSocket-Version", "13")]))
                 await stream.finish(self._limits.close_s)
             else:
@@ -248,12 +249,15 @@ class Server:
                 await reader.finish()
 
     async def _handshake_tls(self, stream: TlsStream, handshake: Handshake) -> TlsInfo | None:
+        begun = False
+
         def begin() -> None:
             handshake.wait_for_peer()
             limit.deadline = trio.current_time() + self._limits.tls_handshake_s
 
         try:
             with trio.fail_after(self._limits.tls_handshake_s) as limit:
+                begun = bool(await stream.peek(1))
                 await self._choose_context(stream)
                 handshake.wait_for_us()
                 limit.deadline = math.inf
@@ -264,7 +268,12 @@ class Server:
         except trio.TooSlowError:
             self._note_refused(stream, Refused.TLS_TOO_SLOW)
         except trio.BrokenResourceError:
-            self.stats.handshake_failures["tls_left"] += 1
+            if handshake.waits_for_us:
+                self.stats.handshake_failures["tls_busy"] += 1
+            elif begun:
+                self._note_refused(stream, Refused.TLS_LEFT)
+            else:  # A load balancer or a port scan only wanted to know whether we listen.
+                self.stats.handshake_failures[Refused.TLS_LEFT.word] += 1
         except ssl.SSLError as error:
             self._note_refused(stream, *_explain(stream, error))
             await stream.finish(self._limits.close_s)

@@ -1,9 +1,9 @@
 """Handshakes that csms refused, with the true reason for each.
 
-For a registered charge point, each reason has a count, and the time, the address and the detail of its last
-refusal. The number of reasons is small, so nobody can fill the store with refused handshakes. All other
-refusals, such as those of unknown tenants and failed TLS handshakes, go to one list of the store, which keeps
-the latest 2,000.
+Each refusal goes to the records of the tenant that the handshake named, or to those of nobody
+(state/tenants/refusal_records.py). For a registered charge point, each reason has also a count with the time,
+the address and the detail of its last refusal. The number of reasons is small, so no flood pushes these
+counts out.
 """
 
 from collections.abc import Sequence
@@ -14,23 +14,29 @@ import msgspec
 from state import keys as key_names
 from state.keys import ChargePointKeys
 from state.store import Store
+from state.tenants import refusal_records
+from state.tenants.refusal_records import Kind, Refusals
 
-LISTED = 2_000
+ATTACK_FAILURES = 30
+"""So many failed authentications of a charge point within QUIET_MS are an attack."""
+QUIET_MS = 10 * 60 * 1000
+"""An attack ends when nothing has failed for this time. Each attack is one event."""
 _TIMES, _LAST = "times:", "last:"
+_ADOPTED = 200
 
 
-class Refusals(NamedTuple):
-    """Refusals for one reason that one gateway gathered.
+class Gathered(NamedTuple):
+    """Refusals that one gateway gathered.
 
-    `keys` is None if no charge point is known. The charge point of `keys` need not be registered.
+    `keys` are those of the charge point that the handshake named, if csms got so far as to look for it. The
+    charge point need not be registered. `failed` means that the refusals are failed authentications, and
+    `ours` that the peer is not their cause.
     """
 
-    keys: ChargePointKeys | None
-    reason: str
-    times: int
-    last_ms: int
-    address: str
-    detail: str
+    refused: Refusals
+    keys: ChargePointKeys | None = None
+    failed: bool = False
+    ours: bool = False
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,21 +49,23 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
 
 
-async def record(store: Store, gathered: Sequence[Refusals]) -> None:
-    """Add refusals to those in the store. Raises StoreUnavailable, and then some may have been added."""
-    others = [one for one in gathered if one.keys is None]
-    known = [(one, one.keys) for one in gathered if one.keys is not None]
-    if known:
-        calls = [((keys.refusals, keys.record), (one.reason, one.times, _encode(one))) for one, keys in known]
-        replies = await store.steps("charge_points/refusal_record", calls)
-        others += [one for (one, _), [word] in zip(known, replies, strict=True) if word == b"unknown"]
-    if others:
-        await store.pipeline(
-            [
-                ("XADD", key_names.REFUSALS, "MAXLEN", "~", LISTED, "*", "refused", _encode(one))
-                for one in others
-            ]
-        )
+async def record(store: Store, gathered: Sequence[Gathered], *, events: int = 0) -> int:
+    """Add refusals to those in the store. Raises StoreUnavailable, and then some may have been added.
+
+    At most `events` events about charge points under attack are emitted. Returns how many there were.
+    """
+    kinds: dict[Refusals, Kind] = {one.refused: "ours" if one.ours else "stranger" for one in gathered}
+    emitted = 0
+    known = sorted(
+        ((one, one.keys) for one in gathered if one.keys is not None), key=lambda one: -one[0].refused.times
+    )
+    calls = [_call(one, keys, emits=number < events) for number, (one, keys) in enumerate(known)]
+    for (one, _), [word] in zip(known, await store.steps("charge_points/refusal_record", calls), strict=True):
+        emitted += word == b"attacked"
+        if word != b"unknown" and not one.ours:
+            kinds[one.refused] = "registered"
+    await refusal_records.record(store, list(kinds.items()))
+    return emitted
 
 
 async def read(store: Store, tenant: str, charge_point: str) -> list[Refused]:
@@ -73,16 +81,42 @@ async def read(store: Store, tenant: str, charge_point: str) -> list[Refused]:
     return sorted(found, key=lambda one: -one.last_ms)
 
 
-async def list_unknown(store: Store, limit: int = 100) -> list[Refused]:
-    """Return the latest refusals that concern no registered charge point, the latest first."""
-    entries = await store.execute("XREVRANGE", key_names.REFUSALS, "+", "-", "COUNT", limit)
-    return [msgspec.json.decode(pairs[1], type=Refused) for _, pairs in entries]
-
-
 async def forget(store: Store, tenant: str, charge_point: str) -> None:
     """Delete the refusals of a charge point. Gateways may still add some that they gathered before."""
     await store.execute("UNLINK", ChargePointKeys(tenant, charge_point).refusals)
+    await refusal_records.forget(store, tenant, charge_point)
 
 
-def _encode(one: Refusals) -> bytes:
-    return msgspec.json.encode(msgspec.convert(one._asdict(), Refused))
+async def adopt_old(store: Store) -> None:
+    """Move refusals from the list of older releases to the records of nobody."""
+    [entries] = await store.pipeline([("XRANGE", key_names.REFUSALS, "-", "+", "COUNT", _ADOPTED)])
+    if not entries:
+        return
+    # Only the process that removed an entry adds it, so no entry counts twice.
+    removed = await store.pipeline([("XDEL", key_names.REFUSALS, entry) for entry, _ in entries])
+    moved: list[tuple[Refusals, Kind]] = []
+    for (_, pairs), mine in zip(entries, removed, strict=True):
+        if mine:
+            one = msgspec.json.decode(pairs[1], type=Refused)
+            at = one.last_ms
+            old = Refusals(None, None, one.address, one.reason, one.times, at, at, one.detail)
+            moved.append((old, "stranger"))
+    await refusal_records.record(store, moved)
+
+
+def _call(
+    one: Gathered, keys: ChargePointKeys, *, emits: bool
+) -> tuple[Sequence[str], Sequence[str | int | bytes]]:
+    refused = one.refused
+    last = Refused(
+        reason=refused.reason,
+        times=refused.times,
+        last_ms=refused.last_ms,
+        address=refused.address,
+        detail=refused.detail,
+    )
+    failures = refused.times if one.failed else 0
+    return (keys.refusals, keys.record, keys.lease, keys.events), (
+        *(refused.reason, refused.times, msgspec.json.encode(last)),
+        *(failures, int(emits), ATTACK_FAILURES, QUIET_MS, keys.member),
+    )

@@ -40,13 +40,14 @@ KINDS = (
     ),
     Kind(
         "refusals",
-        "refused handshakes: of a charge point by reason, and the latest of strangers",
+        "refused handshakes of a charge point by reason; in older releases, also those of strangers",
         "charge point",
-        "with the charge point, or when an operator removes them; those of strangers never",
+        "with the charge point, or when an operator removes them; those of older releases when a gateway "
+        "has moved them to the records",
         "one entry for each reason; the latest 2,000 or so of strangers",
         (
-            "test_the_list_of_strangers_is_bounded",
             "test_a_deleted_charge_point_leaves_no_refusals",
+            "test_refusals_of_strangers_that_older_releases_stored_are_moved_to_the_records_of_nobody",
         ),
     ),
     Kind(

@@ -124,6 +124,25 @@ KINDS = (
         ("test_a_certificate_that_may_not_be_used_is_not_listed_and_is_removed_by_the_next_turn",),
     ),
     Kind(
+        "refusal-records",
+        "refused handshakes that named the tenant, or that named no known tenant",
+        "tenant",
+        "each entry when others need its room; all 30 days after the last refusal, or with the tenant",
+        "5,250 records of each tenant, and as many of no tenant",
+        (
+            "test_the_records_of_a_tenant_are_bounded_and_a_flood_of_one_address_pushes_out_only_its_own",
+            "test_the_records_of_a_deleted_tenant_are_deleted",
+        ),
+    ),
+    Kind(
+        "refusal-order",
+        "index of these records by their last times",
+        "tenant",
+        "as the records",
+        "one entry for each record",
+        ("test_the_records_of_a_tenant_are_bounded_and_a_flood_of_one_address_pushes_out_only_its_own",),
+    ),
+    Kind(
         "id-tags",
         "index of the id tags",
         "tenant",

@@ -154,7 +154,7 @@ async def delete(
     known = await store.execute(
         "UNLINK",
         *(keys.tokens(tenant), keys.token_ids(tenant), keys.data_transfer_vendors(tenant)),
-        keys.issued_certificates(tenant),
+        *(keys.issued_certificates(tenant), keys.refusal_records(tenant), keys.refusal_order(tenant)),
     )
     await store.execute("ZREM", keys.TENANTS, tenant)
     return "deleted" if known else "unknown"

@@ -13,6 +13,7 @@ from gateway.config import DrainConfig
 from gateway.drain import LAST_WORDS_S, LEAVE_S, SESSIONS_S, TAIL_S, close_sessions, write_rest
 from gateway.hub import Hub
 from gateway.node import Node
+from gateway.refusal_counts import Note
 from gateway.websocket.close_codes import Close
 from state import charge_points
 from state.charge_points import Settings, faults, refusals
@@ -137,7 +138,8 @@ async def test_a_drain_writes_the_refusals_and_faults_of_the_last_second(
     keys = ChargePointKeys("t", "cp")
     await charge_points.put(store, "t", "cp", Settings())
     async with inner_gateway(store, redis_url) as gateway:
-        gateway.node.refusals.note(keys, "wrong_password", "192.0.2.7")
+        note = Note("wrong_password", "192.0.2.7", "t", "cp", keys=keys)
+        gateway.node.refusals.note(note)
         gateway.node.count_faults(keys, ["origin"])
         await write_rest(gateway.node, deadline=trio.current_time() + 60)
         assert [one.reason for one in await refusals.read(store, "t", "cp")] == ["wrong_password"]

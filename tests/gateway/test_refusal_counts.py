@@ -1,6 +1,6 @@
 """An attack fills neither the memory nor the store, and does not hide why real charge points are refused."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -8,13 +8,22 @@ import trio
 from trio.testing import MockClock
 
 from gateway import refusal_counts
-from gateway.refusal_counts import DETAIL_CHARACTERS, GATHERED, SOON_S, RefusalCounts
-from state import charge_points, keys
+from gateway.refusal_counts import (
+    DETAIL_CHARACTERS,
+    EVENTS_PER_MINUTE,
+    GATHERED,
+    SOON_S,
+    Note,
+    RefusalCounts,
+)
+from state import charge_points
 from state.charge_points import Settings, refusals
-from state.charge_points.refusals import Refusals, Refused
+from state.charge_points.refusals import Gathered
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.store import Store
+from state.tenants import refusal_records, tenants
+from state.tenants.refusal_records import Filter, RefusalRecord
 
 KEYS = ChargePointKeys("acme", "CP-1")
 
@@ -31,60 +40,78 @@ class Background:
 
 @pytest.fixture
 async def registered(store: Store) -> Store:
+    await tenants.put(store, KEYS.tenant, name="Acme", auto_register=False)
     await charge_points.put(store, KEYS.tenant, KEYS.id, Settings())
     return store
+
+
+def note(reason: str = "wrong_password", address: str = "192.0.2.7", detail: str = "") -> Note:
+    """Return the refusal of CP-1."""
+    return Note(reason, address, "acme", "CP-1", detail, KEYS, failed=True)
 
 
 async def shown(store: Store) -> dict[str, int]:
     return {one.reason: one.times for one in await refusals.read(store, "acme", "CP-1")}
 
 
-async def test_a_hundred_thousand_refusals_of_one_charge_point_are_one_entry_and_one_write(
+async def listed(store: Store, tenant: str | None = "acme") -> tuple[RefusalRecord, ...]:
+    return (await refusal_records.list_(store, tenant, Filter(), limit=10_000)).items
+
+
+async def test_a_hundred_thousand_refusals_of_one_charge_point_are_one_record_and_one_write(
     registered: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(refusal_counts, "SOON_S", 0.0)
-    written: list[int] = []
-    record = refusals.record
-
-    async def count(store: Store, gathered: list[Refusals]) -> None:
-        written.append(len(gathered))
-        await record(store, gathered)
-
-    monkeypatch.setattr(refusals, "record", count)
     background = Background()
     counts = RefusalCounts(registered, background)
-    for number in range(100_000):
-        counts.note(KEYS, "wrong_password", f"2001:db8::{number:x}", "x" * 10_000)
-    assert len(counts._of_charge_points) + len(counts._of_strangers) == 1
+    for _ in range(100_000):
+        counts.note(note(detail="x" * 10_000))
+    assert len(counts._gathered) == 1
     assert len(background.works) == 1
     await background.works[0]()
-    assert written == [1]
-    [found] = await refusals.read(registered, "acme", "CP-1")
-    assert (found.times, found.address) == (100_000, f"2001:db8::{99_999:x}")
+    [found] = await listed(registered)
+    assert (found.times, found.charge_point, found.address) == (100_000, "CP-1", "192.0.2.7")
+    assert found.first_ms <= found.last_ms
     assert len(found.detail) == DETAIL_CHARACTERS
-    assert await registered.execute("HLEN", KEYS.refusals) == 2
+    assert await shown(registered) == {"wrong_password": 100_000}
 
 
-async def test_strangers_from_a_hundred_thousand_addresses_are_bounded_and_take_no_room_of_charge_points(
-    registered: Store,
+def flood_addresses(counts: RefusalCounts) -> None:
+    for number in range(10_000):
+        counts.note(Note("wrong_token", f"2001:db8::{number:x}", "acme", f"x{number}"))
+
+
+def flood_identities(counts: RefusalCounts) -> None:
+    for number in range(10_000):
+        keys = ChargePointKeys("acme", f"made up {number}")
+        counts.note(Note("too_many_failures", "198.51.100.1", "acme", keys.id, keys=keys, failed=True))
+
+
+def flood_one_charge_point(counts: RefusalCounts) -> None:
+    for number in range(10_000):
+        counts.note(note(address=f"2001:db8::{number:x}"))
+
+
+def flood_with_what_is_our_fault(counts: RefusalCounts) -> None:
+    for number in range(10_000):
+        counts.note(Note("busy", f"2001:db8::{number:x}", "acme", f"x{number}", ours=True))
+
+
+@pytest.mark.parametrize(
+    "flood", [flood_addresses, flood_identities, flood_one_charge_point, flood_with_what_is_our_fault]
+)
+async def test_a_flood_is_bounded_and_takes_no_room_of_other_charge_points(
+    registered: Store, flood: Callable[[RefusalCounts], None]
 ) -> None:
     counts = RefusalCounts(registered, Background())
-    for number in range(100_000):
-        counts.note(None, "unknown_tenant", f"2001:db8::{number:x}")
-    counts.note(KEYS, "wrong_password", "192.0.2.7")
-    assert len(counts._of_strangers) == GATHERED
+    others = [ChargePointKeys("acme", f"CP-{number}") for number in range(100, 200)]
+    for keys in others:
+        counts.note(Note("wrong_token", f"192.0.2.{keys.id[-2:]}", "acme", keys.id, keys=keys, failed=True))
+    flood(counts)
+    assert len(counts._gathered) <= GATHERED
     await counts.write()
-    assert await shown(registered) == {"wrong_password": 1}
-    assert await registered.execute("XLEN", keys.REFUSALS) <= refusals.LISTED + 200
-
-
-async def test_refusals_of_made_up_charge_points_are_bounded_too(registered: Store) -> None:
-    counts = RefusalCounts(registered, Background())
-    for number in range(3 * GATHERED):
-        counts.note(ChargePointKeys("acme", f"made up {number}"), "too_many_failures", "192.0.2.7")
-    assert len(counts._of_charge_points) == GATHERED
-    await counts.write()
-    assert await registered.execute("KEYS", "*made up*") == []
+    claimed = [one.charge_point for one in await listed(registered)]
+    assert set(claimed) >= {keys.id for keys in others}
 
 
 async def test_the_refusal_of_a_charge_point_is_written_after_the_answer_and_that_of_a_stranger_later(
@@ -93,9 +120,10 @@ async def test_the_refusal_of_a_charge_point_is_written_after_the_answer_and_tha
     """The store sees no difference between a registered and an unknown id while the peer waits."""
     written: list[tuple[float, int]] = []
 
-    async def record(_store: Store, gathered: list[Refusals]) -> None:
+    async def record(_store: Store, gathered: Sequence[Gathered], *, events: int) -> int:
         await trio.lowlevel.checkpoint()
         written.append((trio.current_time(), len(gathered)))
+        return events
 
     monkeypatch.setattr(refusals, "record", record)
     store: Any = None
@@ -103,14 +131,14 @@ async def test_the_refusal_of_a_charge_point_is_written_after_the_answer_and_tha
         counts = RefusalCounts(store, nursery.start_soon)
         began = trio.current_time()
         assert autojump_clock.rate == 0
-        counts.note(None, "unknown_tenant", "192.0.2.7")
+        counts.note(Note("unknown_tenant", "192.0.2.7", "nobody", "CP-1"))
         await trio.sleep(10 * SOON_S)
         assert written == []
-        counts.note(KEYS, "wrong_password", "192.0.2.7")
+        counts.note(note())
         await trio.sleep(SOON_S / 2)
-        counts.note(KEYS, "no_password", "192.0.2.7")
+        counts.note(note("no_password"))
         assert written == []
-    assert written == [(began + 11 * SOON_S, 2), (began + 11 * SOON_S, 1)]
+    assert written == [(began + 11 * SOON_S, 3)]
 
 
 @pytest.mark.parametrize(("lost", "times"), [("question", 4), ("reply", 1)])
@@ -119,43 +147,62 @@ async def test_what_an_absent_store_did_not_get_is_written_later_but_nothing_is_
 ) -> None:
     record, away = refusals.record, True
 
-    async def lose(store: Store, gathered: list[Refusals]) -> None:
+    async def lose(store: Store, gathered: Sequence[Gathered], *, events: int) -> int:
         if away:
             raise StoreUnavailable("away", sent=lost == "reply")
-        await record(store, gathered)
+        return await record(store, gathered, events=events)
 
     monkeypatch.setattr(refusals, "record", lose)
     counts = RefusalCounts(registered, Background())
     for _ in range(3):
-        counts.note(KEYS, "wrong_password", "192.0.2.7", "first")
+        counts.note(note(detail="first"))
         with pytest.raises(StoreUnavailable):
             await counts.write()
-    counts.note(KEYS, "wrong_password", "192.0.2.8", "last")
+    counts.note(note(detail="last"))
     away = False
     await counts.write()
     assert await shown(registered) == {"wrong_password": times}
-    [found] = await refusals.read(registered, "acme", "CP-1")
-    assert (found.address, found.detail) == ("192.0.2.8", "last")
+    [found] = await listed(registered)
+    assert (found.times, found.detail) == (times, "last")
 
 
 async def test_refusals_because_the_store_is_away_are_listed_when_it_is_back(registered: Store) -> None:
     record, away = refusals.record, True
 
-    async def lose(store: Store, gathered: list[Refusals]) -> None:
+    async def lose(store: Store, gathered: Sequence[Gathered], *, events: int) -> int:
         if away:
             raise StoreUnavailable("away")
-        await record(store, gathered)
+        return await record(store, gathered, events=events)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(refusals, "record", lose)
         counts = RefusalCounts(registered, Background())
         for _ in range(5):
-            counts.note(None, "store_away", "192.0.2.7")
+            counts.note(Note("store_away", "192.0.2.7", "acme", "CP-1", ours=True))
             with pytest.raises(StoreUnavailable):
                 await counts.write()
         away = False
         await counts.write()
-    [found] = await refusals.list_unknown(registered)
-    assert found == Refused(
-        reason="store_away", times=5, last_ms=found.last_ms, address="192.0.2.7", detail=""
-    )
+    [found] = await listed(registered)
+    assert (found.reason, found.times) == ("store_away", 5)
+
+
+async def test_the_events_about_attacks_in_one_minute_are_bounded(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    allowed: list[int] = []
+
+    async def record(_store: Store, gathered: Sequence[Gathered], *, events: int) -> int:
+        await trio.lowlevel.checkpoint()
+        allowed.append(events)
+        return min(events, 15 * len(gathered))
+
+    monkeypatch.setattr(refusals, "record", record)
+    store: Any = None
+    counts = RefusalCounts(store, Background())
+    assert autojump_clock.rate == 0
+    for wait_s in (0, 0, 0, 60):
+        await trio.sleep(wait_s)
+        counts.note(note())
+        await counts.write()
+    assert allowed == [EVENTS_PER_MINUTE, EVENTS_PER_MINUTE - 15, 0, EVENTS_PER_MINUTE]

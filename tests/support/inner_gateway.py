@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 import trio
 
+from gateway.admission.delays import Delays
 from gateway.admission.handshake import handle
 from gateway.admission.rate import Rate
 from gateway.admission.serving import Admission
@@ -34,16 +35,20 @@ class InnerGateway(NamedTuple):
 
 @asynccontextmanager
 async def inner_gateway(
-    store: Store, redis_url: str, *, failures: int = 9, rate: Rate | None = None
+    store: Store, redis_url: str, *, failures: int = 9, of_address: int | None = None, rate: Rate | None = None
 ) -> AsyncIterator[InnerGateway]:
-    """`failures` is the number of failed authentications that an address has, in all and for each id."""
+    """`failures` is the number of failed authentications that an address has for each id.
+
+    `of_address` is the number that it has for all ids, which is by default the same.
+    """
     config = {"store": {"url": redis_url}, "security": {"pepper": PEPPER}}
     await tenants.put(store, "t", name="t", auto_register=True)
     token = await tokens.create(store, PEPPER.encode(), "t")
     async with trio.open_nursery() as nursery:
         node, hub = Node(msgspec.convert(config, GatewayConfig), store, PEPPER.encode(), nursery), Hub()
-        attempts = Attempts(per_address=failures, per_name=failures)
-        admission = Admission(node, hub, attempts, Takeovers(node, hub), rate or Rate(0, 1_000))
+        attempts = Attempts(per_address=of_address or failures, per_name=failures)
+        delays = Delays(attempts, node.telemetry)
+        admission = Admission(node, hub, attempts, Takeovers(node, hub), rate or Rate(0, 1_000), delays)
         [listener] = open_listeners("127.0.0.1", 0)
         await nursery.start(partial(serve, [listener], handle=partial(handle, admission)))
         yield InnerGateway(node, hub, f"ws://127.0.0.1:{listener.getsockname()[1]}/OCPP16/t/{token.secret}")

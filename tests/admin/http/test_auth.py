@@ -25,6 +25,7 @@ ROUTES = [
     ("PATCH", "/v1/tenants/{tenant}/charge-points/c"),
     ("DELETE", "/v1/tenants/{tenant}/charge-points/c"),
     ("POST", "/v1/tenants/{tenant}/charge-points/c/disconnect"),
+    ("GET", "/v1/tenants/{tenant}/refusals"),
     ("GET", "/v1/tenants/{tenant}/charge-points/c/faults"),
     ("POST", "/v1/tenants/{tenant}/charge-points/c/certificate-request/approve"),
     ("POST", "/v1/tenants/{tenant}/charge-points/c/certificate-request/reject"),

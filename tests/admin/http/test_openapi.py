@@ -20,6 +20,7 @@ METHODS = {
     "/v1/tenants/{tenant}/tokens": {"get", "post"},
     "/v1/tenants/{tenant}/tokens/{token_id}": {"patch", "delete"},
     "/v1/refusals": {"get"},
+    "/v1/tenants/{tenant}/refusals": {"get"},
     "/v1/nodes": {"get"},
     "/v1/nodes/{node}": {"get"},
     "/v1/nodes/{node}/drain": {"delete", "post"},

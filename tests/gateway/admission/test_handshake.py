@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 import trio
 
@@ -23,8 +24,9 @@ from state.features import signing_requests
 from state.keys import ChargePointKeys
 from state.nodes import leases
 from state.store import Store
-from state.tenants import tenants, tokens
+from state.tenants import refusal_records, tenants, tokens
 from state.tenants.credentials import NewSecret
+from state.tenants.refusal_records import Filter
 from tests.support.certificates import request
 from tests.support.charge_point_peer import charge_point
 from tests.support.inner_gateway import PEPPER, InnerGateway, inner_gateway
@@ -210,13 +212,16 @@ async def test_a_password_cannot_be_tried_without_end_and_nobody_else_is_locked_
     await charge_points.put(found.store, "strict", "CP-2", Settings())
     await security.set_password(found.store, keys, passwords.digest(PEPPER.encode(), keys.member, KEY), 1)
     assert (await found.answer(found.path(charge_point="CP-2"), basic("CP-2", KEY))).status == 101
-    # While the address is over its limit, each further failure is told to wait, whatever its reason.
-    for path in (
-        found.path(charge_point="CP-3"),
-        "/OCPP16/nobody/x/CP-4",
-        found.path("open", "CP-5", token="x"),
+    # While the address is over its limit, only the answers to further failures come later.
+    delayed = found.gateway.node.telemetry
+    for number, path in enumerate(
+        (found.path(charge_point="CP-3"), "/OCPP16/nobody/x/CP-4", found.path("open", "CP-5", token="x")),
+        delayed.delayed_refusals + 1,
     ):
-        assert (await found.answer(path)).status == 429
+        assert (await found.answer(path)).status == 401
+        assert delayed.delayed_refusals == number
+    assert (await found.answer(found.path(charge_point="CP-2"), basic("CP-2", KEY))).status == 101
+    assert delayed.delayed_refusals == number
     assert (await found.reasons())["too_many_failures"] == 1
 
 
@@ -352,6 +357,49 @@ async def test_each_refusal_of_a_charge_point_is_recorded_with_its_true_reason(f
     )
     assert await found.reasons("open") == {"retired_token": 1}
     assert await found.reasons("strict", "CP-2") == {"no_password_set": 1}
+
+
+async def test_each_refused_request_has_a_record_of_what_it_claimed_and_never_of_its_token(
+    found: Scene,
+) -> None:
+    """A record is with the tenant that the request named, or with nobody."""
+    secret = found.made["open"].secret
+    await charge_points.put(found.store, "open", "strict", Settings(strict=True))
+    for path, headers in (
+        (found.path(token=secret), [RIGHT]),
+        (f"/OCPP16/strict/CP-1/{secret}", []),
+        (f"/OCPP16/open/{secret}", []),
+        (found.path("open", "strict"), ["Origin: http://x"]),
+        (found.path("open", "CP-9"), []),
+        (f"/OCPP16/{secret}/open/CP-1", []),
+        (f"/OCPP16/nobody/{secret}/CP-1", []),
+        (f"/ocpp/open/{secret}/CP-1", []),
+    ):
+        assert (await found.answer(path, *headers)).status in {400, 401, 403, 404}
+    await found.gateway.node.refusals.write()
+    pages = [
+        (await refusal_records.list_(found.store, tenant, Filter())).items
+        for tenant in ("strict", "open", None)
+    ]
+    assert secret[8:] not in repr(pages)
+    assert [{(one.charge_point, one.reason) for one in page} for page in pages] == [
+        {("CP-1", "wrong_token"), ("***", "wrong_token")},
+        {(None, "bad_path"), ("strict", "origin"), ("CP-9", "unknown_charge_point")},
+        {("CP-1", "unknown_tenant"), (None, "bad_path")},
+    ]
+    assert {one.tenant for one in pages[2]} == {"***", "nobody", None}
+
+
+async def test_a_tenant_learns_nothing_of_the_tokens_of_another_tenant(found: Scene) -> None:
+    """A token of another tenant leaves the same record as one that no tenant has."""
+    records = []
+    for token in (found.made["open"].secret, "x" * 40):
+        await found.answer(found.path(token=token), RIGHT)
+        await found.gateway.node.refusals.write()
+        [one] = (await refusal_records.list_(found.store, "strict", Filter())).items
+        records.append(msgspec.structs.replace(one, first_ms=0, last_ms=0))
+        await refusals.forget(found.store, "strict", "CP-1")
+    assert records[0] == records[1]
 
 
 async def test_a_refusal_is_in_the_store_a_moment_later_without_anybody_asking(found: Scene) -> None:

@@ -68,7 +68,7 @@ async def test_charge_points_beyond_a_burst_are_served_one_after_the_other_and_n
 
 async def test_a_request_that_is_refused_for_its_address_takes_no_turn(store: Store, redis_url: str) -> None:
     rate = Rate(1, 1)
-    async with inner_gateway(store, redis_url, failures=1, rate=rate) as gateway:
+    async with inner_gateway(store, redis_url, failures=1, of_address=1_000, rate=rate) as gateway:
         root = gateway.url.rpartition("/")[0]
         assert (await ask(f"{root}/wrong-token/CP-1")).status == 401
         with trio.fail_after(60):

@@ -1,6 +1,7 @@
 """Every reason has an answer, and those of an unproven charge point cannot be told apart."""
 
 from gateway.admission.reasons import Reason
+from gateway.service.refusal_words import OF_REQUESTS
 
 ALWAYS_UNPROVEN = {
     *("UNKNOWN_TENANT", "WRONG_TOKEN", "FOREIGN_TOKEN", "RETIRED_TOKEN", "UNPROVEN_UNKNOWN"),
@@ -20,8 +21,9 @@ def test_all_reasons_of_an_unproven_charge_point_have_one_status_and_one_text() 
 
 def test_each_reason_has_a_meaning_of_its_own_for_the_operator() -> None:
     """Two reasons with the same row would be one member of the Enum."""
-    assert len({reason.meaning for reason in Reason}) == len(Reason.__members__)
-    assert len({reason.word for reason in Reason}) == len(Reason.__members__)
+    assert [reason.word for reason in Reason] == [name.lower() for name in Reason.__members__]
+    assert {reason.word for reason in Reason} == OF_REQUESTS.keys()
+    assert len({words.meaning for words in OF_REQUESTS.values()}) == len(Reason.__members__)
 
 
 def test_the_texts_for_the_charge_point_take_the_values_that_are_given_to_them() -> None:

@@ -1,13 +1,35 @@
-from gateway.service.attempts import REMEMBERED, WINDOW_S, Attempts
+"""Failures of one client lock out that client alone, and the buckets of failures have a bound."""
+
+import pytest
+
+from gateway.service.attempts import REMEMBERED, REMEMBERED_OF_ADDRESS, WINDOW_S, Attempts
 
 
-def test_an_address_with_too_many_failed_handshakes_is_refused_until_the_end_of_the_minute() -> None:
+def test_a_name_that_failed_too_often_from_an_address_waits_until_its_bucket_has_room_for_one_failure() -> (
+    None
+):
     attempts = Attempts(per_address=100, per_name=3)
-    for second in range(3):
-        assert attempts.wait_of_name("a", "CP", second) == 0
-        attempts.record_failure("a", "CP", second)
-    assert attempts.wait_of_name("a", "CP", 3) == WINDOW_S - 3 + 1
-    assert attempts.wait_of_name("a", "CP", WINDOW_S) == 0
+    for _ in range(3):
+        assert attempts.wait_of_name("a", "CP", 0) == 0
+        attempts.record_failure("a", "CP", 0)
+    assert attempts.wait_of_name("a", "CP", 0) == WINDOW_S / 3
+    assert attempts.wait_of_name("a", "CP", WINDOW_S / 3 - 1) == 1
+    assert attempts.wait_of_name("a", "CP", WINDOW_S / 3) == 0
+    attempts.record_failure("a", "CP", WINDOW_S / 3)
+    assert attempts.wait_of_name("a", "CP", WINDOW_S / 3) == WINDOW_S / 3
+
+
+@pytest.mark.parametrize("limit", [1, 3, 10])
+def test_no_more_failures_fit_into_a_long_time_than_the_limit_of_each_minute_and_one_burst(
+    limit: int,
+) -> None:
+    attempts = Attempts(per_address=1_000_000, per_name=limit)
+    failed = 0
+    for second in range(10 * int(WINDOW_S)):
+        if not attempts.wait_of_name("a", "CP", second):
+            attempts.record_failure("a", "CP", second)
+            failed += 1
+    assert 9 * limit <= failed <= 11 * limit
 
 
 def test_failed_handshakes_of_one_address_and_charge_point_do_not_block_others() -> None:
@@ -21,8 +43,21 @@ def test_failed_handshakes_of_one_address_and_charge_point_do_not_block_others()
 def test_the_failed_handshakes_of_an_address_are_counted_for_all_charge_point_ids_together() -> None:
     attempts = Attempts(per_address=5, per_name=100)
     for number in range(5):
+        assert not attempts.is_crowded("a", 1)
         attempts.record_failure("a", f"CP {number}", 0)
     assert attempts.wait_of_address("a", 1) > 0
+    assert attempts.is_crowded("a", 1)
+    assert not attempts.is_crowded("b", 1)
+    assert not attempts.is_crowded("a", WINDOW_S)
+
+
+def test_failures_from_many_addresses_crowd_every_address_but_lock_nobody_out() -> None:
+    attempts = Attempts(per_address=5, per_name=5)
+    for number in range(50):
+        attempts.record_failure(f"address {number}", "CP", 0)
+    assert attempts.is_crowded("another", 0)
+    assert attempts.wait_of_name("another", "CP", 0) == 0
+    assert not attempts.is_crowded("another", WINDOW_S)
 
 
 def test_all_addresses_of_one_ipv6_network_count_as_one_address() -> None:
@@ -51,4 +86,15 @@ def test_the_number_of_remembered_addresses_is_bounded() -> None:
     attempts = Attempts(per_address=5, per_name=5)
     for number in range(2 * REMEMBERED):
         attempts.record_failure(f"address {number}", "CP", 0)
-    assert len(attempts._counts) <= REMEMBERED
+    assert sum(1 + len(peer.names) for peer in attempts._peers.values()) <= REMEMBERED
+
+
+def test_an_address_that_varies_the_name_forgets_only_its_own_names() -> None:
+    attempts = Attempts(per_address=5, per_name=1)
+    attempts.record_failure("other", "CP", 0)
+    for number in range(2 * REMEMBERED):
+        attempts.record_failure("a", f"CP {number}", 0)
+    assert attempts.wait_of_name("other", "CP", 1) > 0
+    assert attempts.wait_of_name("a", f"CP {2 * REMEMBERED - 1}", 1) > 0
+    assert attempts.wait_of_name("a", "CP 0", 1) == 0
+    assert len(attempts._peers["a"].names) == REMEMBERED_OF_ADDRESS

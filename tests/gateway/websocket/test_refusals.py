@@ -9,12 +9,13 @@ from typing import NamedTuple
 import pytest
 import trio
 import trustme
+from trio.testing import MockClock
 
 from gateway.websocket.client import connect
 from gateway.websocket.refusals import Refused, explain
 from gateway.websocket.server import Server
 from gateway.websocket.tls import ClientCertificates, ServerContext, server_context
-from tests.gateway.websocket.echo_server import Echo, raw_peer, serving, until
+from tests.gateway.websocket.echo_server import Echo, raw_peer, serving, settle, until
 from tests.support.certificates import DAY, NOW, Made, certificate, write
 from tests.support.websocket_frames import REQUEST
 
@@ -172,7 +173,7 @@ async def test_a_client_without_a_common_suite_and_one_that_distrusts_the_server
         await until(lambda: len(noted) == 2)
     assert [reason for reason, _, _ in noted] == [
         Refused.NO_SHARED_CIPHER,
-        Refused.SERVER_CERTIFICATE_REFUSED,
+        Refused.SERVER_CERTIFICATE_UNTRUSTED,
     ]
 
 
@@ -185,7 +186,10 @@ async def test_plain_http_on_a_tls_port_is_reported_as_such(pki: Pki) -> None:
     assert noted == [(Refused.NOT_TLS, "127.0.0.1", "HTTP_REQUEST")]
 
 
-async def test_a_client_that_leaves_during_its_tls_handshake_is_counted_but_not_reported(pki: Pki) -> None:
+async def test_a_client_that_leaves_during_its_tls_handshake_is_reported_unless_it_sent_nothing(
+    pki: Pki,
+) -> None:
+    """A load balancer that looks whether a port is open sends nothing."""
     noted: Noted = []
     async with serving(Echo(), tls=pki.context(), on_refused=noting(noted)) as server:
         for sent in (b"", b"\x16\x03\x01\x02\x00half a hello"):
@@ -193,7 +197,30 @@ async def test_a_client_that_leaves_during_its_tls_handshake_is_counted_but_not_
                 await peer.send(sent)
                 await trio.lowlevel.checkpoint()
         await until(lambda: server.stats.handshake_failures == {"tls_left": 2})
-    assert noted == []
+    assert noted == [(Refused.TLS_LEFT, "127.0.0.1", "")]
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason", "status"),
+    [
+        (b"\x16\x03\x01\x02\x00hello", Refused.NOT_HTTP, b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", Refused.NOT_AN_UPGRADE, b"400"),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000, Refused.HEAD_TOO_LONG, b"431"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n", Refused.REQUEST_TOO_SLOW, b"408"),
+    ],
+)
+async def test_a_request_that_csms_cannot_read_is_reported(
+    sent: bytes, reason: Refused, status: bytes, mock_clock: MockClock
+) -> None:
+    noted: Noted = []
+    serving_plainly = serving(Echo(), on_refused=noting(noted))
+    async with serving_plainly as server, raw_peer(server, upgrade=False) as peer:
+        await peer.send(sent)
+        if reason is Refused.REQUEST_TOO_SLOW:
+            await settle()
+            mock_clock.jump(11)
+        assert (await peer.read_all()).startswith(b"HTTP/1.1 " + status)
+    assert noted == [(reason, "127.0.0.1", "")]
 
 
 def test_an_error_that_openssl_may_add_one_day_is_counted_under_a_known_reason() -> None:

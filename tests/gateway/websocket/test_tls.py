@@ -138,7 +138,7 @@ async def test_a_peer_that_left_before_its_turn_costs_no_handshake(
         await (await say_hello(server)).aclose()
         await settle()
         turns.get().give_back()
-        await until(lambda: server.stats.handshake_failures == {"tls_left": 1})
+        await until(lambda: server.stats.handshake_failures == {"tls_busy": 1})
 
 
 def agrees(server: ssl.SSLContext, client: ssl.SSLContext) -> bool:
