@@ -35,7 +35,12 @@ class InnerGateway(NamedTuple):
 
 @asynccontextmanager
 async def inner_gateway(
-    store: Store, redis_url: str, *, failures: int = 9, of_address: int | None = None, rate: Rate | None = None
+    store: Store,
+    redis_url: str,
+    *,
+    failures: int = 9,
+    of_address: int | None = None,
+    rate: Rate | None = None,
 ) -> AsyncIterator[InnerGateway]:
     """`failures` is the number of failed authentications that an address has for each id.
 

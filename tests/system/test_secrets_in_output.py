@@ -280,7 +280,7 @@ def read_everything(ours: Site) -> None:
             *("/orphaned-stops", "/stray-meter-values", "/jobs", "/certificate-request"),
         ):
             ours.api.get(f"/charge-points/{quote(id_)}{path}")
-    for path in ("/tokens", "/charge-points", "/transactions", "/id-tags"):
+    for path in ("/tokens", "/charge-points", "/transactions", "/id-tags", "/refusals?limit=1000"):
         assert ours.api.get(path).status_code == 200
     ours.api.get(f"{ours.running.admin}/v1/refusals?limit=1000")
 

@@ -21,9 +21,11 @@ from gateway.service.client_certificates import read
 from gateway.websocket.client import UpgradeRefused, connect
 from gateway.websocket.close_codes import Close, Closed
 from gateway.websocket.connection import Connection
-from state.charge_points import denied_certificates, passwords, refusals, security
+from state.charge_points import denied_certificates, passwords, security
 from state.keys import ChargePointKeys
 from state.store import Store, StoreConfig, open_store
+from state.tenants import refusal_records
+from state.tenants.refusal_records import Filter
 from tests.support.certificates import DAY, NOW, Made, certificate, revocation_list, write
 from tests.support.raw_upgrade import Answer, dial, read_answer, request
 from tests.support.waiting import until
@@ -202,7 +204,7 @@ async def test_a_certificate_in_a_new_revocation_list_ends_its_session_within_a_
                 pass
 
         async def recorded() -> bool:
-            found = await refusals.list_unknown(central_store)
+            found = (await refusal_records.list_(central_store, None, Filter())).items
             reason, words = "client_certificate_self_signed", "self-signed certificate (18)"
             return (reason, words, "127.0.0.1") in [(one.reason, one.detail, one.address) for one in found]
 
