@@ -70,9 +70,10 @@ async def handle(admission: Admission, upgrade: Upgrade) -> None:
     node, place = admission.node, None
     try:
         who, peer = _check_quickly(admission, upgrade)
-        if (place := await _take_place(admission, upgrade)) is None:
-            return
-        admitted = await _admit(admission, upgrade, who, peer)
+        with admission.attempts.trying(*peer):
+            if (place := await _take_place(admission, upgrade)) is None:
+                return
+            admitted = await _admit(admission, upgrade, who, peer)
         await serve(admission, upgrade, admitted, place)
     except Refusal as refusal:
         if place is not None:

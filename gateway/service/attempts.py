@@ -11,7 +11,9 @@ address, so the failures of some must not lock the others out.
 An IPv6 network of 64 bits counts as one address, because one peer usually has all of its addresses.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv6Address
 from math import ceil
@@ -35,9 +37,12 @@ class _Bucket:
     def fill(self, now: float, limit: int) -> None:
         self.level, self.at = min(float(limit), self.level_at(now, limit) + 1), now
 
-    def wait(self, now: float, limit: int) -> int:
-        """Return the seconds until the bucket has room for another failure, or 0 if it has room."""
-        excess = self.level_at(now, limit) - (limit - 1)
+    def wait(self, now: float, limit: int, pending: int = 0) -> int:
+        """Return the seconds until the bucket has room for another failure, or 0 if it has room.
+
+        `pending` is the number of requests that may still fail.
+        """
+        excess = self.level_at(now, limit) + pending - (limit - 1)
         return ceil(excess * WINDOW_S / limit) if excess > 0 else 0
 
 
@@ -61,15 +66,32 @@ class Attempts:
         self._all = _Bucket()
         self._peers: OrderedDict[str, _Peer] = OrderedDict()
         self._size = 0
+        self._pending: Counter[tuple[str, str]] = Counter()
 
     def wait_of_address(self, address: str, now: float) -> int:
         peer = self._peers.get(_peer_of(address))
         return peer.bucket.wait(now, self._per_address) if peer else 0
 
     def wait_of_name(self, address: str, name: str, now: float) -> int:
-        peer = self._peers.get(_peer_of(address))
-        bucket = peer and peer.names.get(name)
-        return bucket.wait(now, self._per_name) if bucket else 0
+        key = _peer_of(address)
+        peer = self._peers.get(key)
+        bucket = (peer and peer.names.get(name)) or _Bucket()
+        return bucket.wait(now, self._per_name, self._pending[key, name])
+
+    @contextmanager
+    def trying(self, address: str, name: str) -> Iterator[None]:
+        """Count a request as a failure of its name, while nobody knows whether it is right.
+
+        Otherwise, any number of requests could be verified at the same time.
+        """
+        key = _peer_of(address), name
+        self._pending[key] += 1
+        try:
+            yield
+        finally:
+            self._pending[key] -= 1
+            if not self._pending[key]:
+                del self._pending[key]
 
     def is_crowded(self, address: str, now: float) -> bool:
         """Return whether too many requests fail, either from this address or in all."""

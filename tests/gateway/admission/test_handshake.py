@@ -225,6 +225,20 @@ async def test_a_password_cannot_be_tried_without_end_and_nobody_else_is_locked_
     assert (await found.reasons())["too_many_failures"] == 1
 
 
+async def test_passwords_that_are_tried_at_the_same_time_are_verified_no_more_often(limited: Scene) -> None:
+    statuses: list[int] = []
+
+    async def attempt(number: int) -> None:
+        answer = await limited.answer(limited.path(), basic("CP-1", b"try %016d" % number))
+        statuses.append(answer.status)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(4 * FAILURES):
+            nursery.start_soon(attempt, number)
+    assert set(statuses) == {401, 429}
+    assert statuses.count(401) <= 2 * FAILURES  # On a slow machine, the bucket empties a little meanwhile.
+
+
 async def test_an_id_in_another_case_gives_no_further_attempts(limited: Scene) -> None:
     await security.set_floor(limited.store, ChargePointKeys("open", "CP-1"), 1)
     for number in range(FAILURES):

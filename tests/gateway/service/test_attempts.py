@@ -98,3 +98,15 @@ def test_an_address_that_varies_the_name_forgets_only_its_own_names() -> None:
     assert attempts.wait_of_name("a", f"CP {2 * REMEMBERED - 1}", 1) > 0
     assert attempts.wait_of_name("a", "CP 0", 1) == 0
     assert len(attempts._peers["a"].names) == REMEMBERED_OF_ADDRESS
+
+
+def test_requests_that_may_still_fail_count_as_failures_of_their_name_until_they_are_verified() -> None:
+    attempts = Attempts(per_address=100, per_name=2)
+    with attempts.trying("a", "CP"):
+        assert attempts.wait_of_name("a", "CP", 0) == 0
+        with attempts.trying("a", "CP"):
+            assert attempts.wait_of_name("a", "CP", 0) > 0
+            assert attempts.wait_of_name("a", "CP 2", 0) == attempts.wait_of_name("b", "CP", 0) == 0
+            assert not attempts.is_crowded("a", 0)
+        assert attempts.wait_of_name("a", "CP", 0) == 0
+    assert not attempts._pending
