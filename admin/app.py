@@ -9,12 +9,13 @@ import time
 from functools import partial
 
 import structlog
-from quart import Response, g, request
+from quart import Response, current_app, g, request
 from quart_schema import Info, QuartSchema, Tag
 from quart_schema.openapi import HttpSecurityScheme
+from werkzeug.exceptions import MethodNotAllowed
 
 from admin.config import AdminLimits
-from admin.http import auth, docs, listing, names, problems
+from admin.http import auth, bodies, docs, listing, names, problems
 from admin.http.openapi import Document
 from admin.http.problems import Problem
 from admin.http.quart_app import QuartApp
@@ -162,11 +163,13 @@ async def _begin(services: Services) -> None:
     )
 
 
-async def _check(services: Services) -> None:
+async def _check(services: Services) -> Response | None:
     # Hypercorn accepts HTTP/2 in clear text, and no setting turns this off.
     if request.http_version.startswith("2"):
         raise Problem(505, "http-version-not-supported", "This API does not speak HTTP/2; use HTTP/1.1.")
     names.check_path(request.path)
+    if request.method == "OPTIONS" and isinstance(request.routing_exception, MethodNotAllowed):
+        return problems.options(request.routing_exception)
     # A request that matches no route gets 404 or 405 even without an API key, because the list of routes is
     # public.
     if request.routing_exception is None:
@@ -175,6 +178,9 @@ async def _check(services: Services) -> None:
         if request.path.startswith("/v1/") and services.store.away_s > _AWAY_S:
             raise problems.store_away()
         await auth.authorise(services)
+        if request.path.startswith("/v1/"):
+            bodies.refuse_unknown_parameters(current_app.view_functions[request.endpoint or ""])
+    return None
 
 
 async def _end(response: Response) -> Response:

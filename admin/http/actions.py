@@ -1,10 +1,12 @@
 """The OCPP actions that an operator may send, and the check of the body against the action."""
 
 import re
+from functools import cache
 from typing import Any
 
 import msgspec
 
+from admin.http.bodies import with_whole_numbers
 from admin.http.input_errors import find_errors_in_json, summarise
 from admin.http.problems import InputError, Problem, pointer
 from gateway.ocpp16 import actions
@@ -14,6 +16,7 @@ from gateway.ocpp16.messages.types import Message
 
 COMMANDS = actions.actions_of(actions.Sender.CENTRAL_SYSTEM)
 
+_EXAMPLES: dict[str, Any] = {"RemoteStopTransaction": {"transactionId": 7}, "Reset": {"type": "Soft"}}
 _STEP = re.compile(r"[^.\[\]]+")
 
 
@@ -27,6 +30,10 @@ def read(action: str, payload: bytes) -> Message:
         raise Problem(404, "unknown-action", f"{text}.")
     try:
         return actions.decode_request(action, payload)
+    except PayloadInvalid:
+        payload = with_whole_numbers(payload)
+    try:
+        return actions.decode_request(action, payload)
     except PayloadInvalid as error:
         first = InputError(f"{error.text}.", pointer(_STEP.findall(error.path)))
         found = find_errors_in_json(payload, COMMANDS[action].request, formats=True)
@@ -35,31 +42,25 @@ def read(action: str, payload: bytes) -> Message:
         raise Problem(422, "invalid-payload", detail, errors=errors, members=members) from None
 
 
-def request_body() -> dict[str, Any]:
-    """Describe the body for OpenAPI: the OCPP request of the action in the path."""
-    references, _ = _schemas()
+def request_body(action: str) -> dict[str, Any]:
+    """Describe the body for OpenAPI: the OCPP request `action`."""
+    example = _EXAMPLES.get(action)
+    required = bool(schemas()[action].get("required"))
     return {
-        "required": False,
-        "description": "Payload of the OCPP 1.6 request. The payload is described by the schema that has the "
-        "same name as the action. An absent body counts as `{}`.",
+        "required": required,
+        "description": f"Payload of the OCPP 1.6 request {action}."
+        + ("" if required else " An absent body counts as `{}`."),
         "content": {
             "application/json": {
-                "schema": {"anyOf": list(references)},
-                "examples": {
-                    "RemoteStopTransaction": {"value": {"transactionId": 7}},
-                    "Reset": {"value": {"type": "Soft"}},
-                    "ClearCache": {"value": {}},
-                },
+                "schema": {"$ref": f"#/components/schemas/{action}"},
+                **({"examples": {action: {"value": example}}} if example else {}),
             }
         },
     }
 
 
+@cache
 def schemas() -> dict[str, Any]:
     """Return the OpenAPI schema of each request, by the name of its action."""
-    return _schemas()[1]
-
-
-def _schemas() -> tuple[tuple[dict[str, Any], ...], dict[str, Any]]:
     requests = [action.request for action in COMMANDS.values()]
-    return msgspec.json.schema_components(requests, ref_template="#/components/schemas/{name}")
+    return msgspec.json.schema_components(requests, ref_template="#/components/schemas/{name}")[1]

@@ -1,18 +1,47 @@
 """Read JSON bodies and query strings strictly, with the place of each error, and write JSON answers."""
 
-from collections.abc import Iterable
+import math
+import re
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
 import msgspec
 from quart import Response, request
+from quart_schema.validation import QUART_SCHEMA_QUERYSTRING_ATTRIBUTE
 
-from admin.http.explain import explain
+from admin.http.explain import explain, explain_unknown, locate
 from admin.http.input_errors import find_errors, find_errors_in_json, summarise
 from admin.http.problems import InputError, Problem, invalid
+from admin.http.texts import read_texts
 
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 
+_EXACT = 2**53
+"""Below this size, a float is exactly the number that its text says."""
+_TEXT_OR_NUMBER = re.compile(
+    # No byte is looked at twice: a text without an end is a text too, and digits are not given back.
+    rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
+    rb"|-?[0-9]++(?P<more>(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?)",
+    re.DOTALL,
+)
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def with_whole_numbers(raw: bytes) -> bytes:
+    """Return the JSON `raw` with `1.0` written as `1`, because a JSON Schema calls both an integer.
+
+    Nothing else changes. Names that are given twice stay, so that the decoder still refuses them.
+    """
+    return _TEXT_OR_NUMBER.sub(_shorten, raw)
+
+
+def _shorten(found: re.Match[bytes]) -> bytes:
+    text = found[0]
+    if not found["more"]:
+        return text
+    number = float(text)
+    is_exact = math.isfinite(number) and number.is_integer() and abs(number) < _EXACT
+    return b"%d" % number if is_exact else text
 
 
 async def body[T](model: type[T]) -> T:
@@ -25,6 +54,13 @@ async def body[T](model: type[T]) -> T:
 
 def read[T](raw: bytes, model: type[T]) -> T:
     """Read JSON as `model`. Raises Problem (400, 422)."""
+    try:
+        return msgspec.json.decode(raw, type=model)
+    except msgspec.ValidationError:
+        pass
+    except _UNREADABLE as error:
+        raise _not_json(error) from None
+    raw = with_whole_numbers(raw)
     try:
         return msgspec.json.decode(raw, type=model)
     except msgspec.ValidationError as error:
@@ -76,9 +112,21 @@ def query[T](model: type[T]) -> T:
             raise invalid(f"{name}: given {len(given)} times; give the parameter once.", parameter=name)
         values[name] = given[0]
     try:
-        return msgspec.convert(values, model, strict=False)
+        return msgspec.convert(read_texts(values, model), model)
     except msgspec.ValidationError as error:
         raise refuse(find_errors(values, model, in_query=True), explain(error, in_query=True)) from None
+
+
+def refuse_unknown_parameters(view: Callable[..., Any]) -> None:
+    """Refuse every query if the view has no parameters. Raises Problem (422).
+
+    If the view has parameters, `query` refuses all others.
+    """
+    if request.args and not hasattr(view, QUART_SCHEMA_QUERYSTRING_ATTRIBUTE):
+        found = [
+            locate((name,), explain_unknown(name, (), in_query=True), in_query=True) for name in request.args
+        ]
+        raise refuse(found, found[0])
 
 
 def answer(content: Any, status: int = 200, **headers: str) -> Response:

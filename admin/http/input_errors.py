@@ -10,6 +10,7 @@ import msgspec
 
 from admin.http.explain import MOMENT, Steps, explain_unknown, explain_value, locate
 from admin.http.problems import InputError
+from admin.http.texts import read_texts
 from gateway.ocpp16.faults import timestamps
 from gateway.service.annotations import alternatives
 
@@ -43,6 +44,8 @@ def find_errors(
 
     In a query all values are text. With `formats`, the formats of OCPP payloads are checked too.
     """
+    if in_query:
+        value = read_texts(value, model)
     for steps, text in _Finder(in_query, formats).find(value, model, ()):
         yield locate(steps, text, in_query=in_query)
 
@@ -77,7 +80,7 @@ class _Finder:
 
     def _convert(self, value: Any, kind: Any) -> msgspec.ValidationError | None:
         try:
-            msgspec.convert(value, kind, strict=not self._in_query)
+            msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
             return error
         return None

@@ -1,14 +1,11 @@
 """Find the charge point or other object that a path names, or answer 404."""
 
-import re
-
+from admin.http.names import NUMBER
 from admin.http.problems import must_exist, not_found
 from state import charge_points
 from state.charge_points import ChargePointRecord
 from state.keys import ChargePointKeys
 from state.store import Store
-
-_NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
 async def charge_point(store: Store, tenant: str, id_: str) -> ChargePointRecord:
@@ -24,6 +21,6 @@ async def charge_point_keys(store: Store, tenant: str, id_: str) -> ChargePointK
 
 def parse_number(text: str, what: str) -> int:
     """Read an id in the path that is a number. `what` is the noun for the 404. Raises Problem (404)."""
-    if not _NUMBER.fullmatch(text):
+    if not NUMBER.fullmatch(text):
         raise not_found(what)
     return int(text)

@@ -1,5 +1,6 @@
 """Names in paths. A path is split at raw slashes, each part is decoded once, and bad names are refused."""
 
+import re
 from urllib.parse import unquote_to_bytes
 
 from werkzeug.routing import BaseConverter, ValidationError
@@ -7,6 +8,11 @@ from werkzeug.routing import BaseConverter, ValidationError
 from admin.http.problems import Problem, invalid
 
 NAME_BYTES = 255
+CONNECTABLE = r"^(?!\.{1,2}$)[^:/\x00-\x1f\x7f-\xa0]+$"
+"""Pattern for the OpenAPI document of the names that `check_connectable` accepts. Not every character that
+the pattern accepts can be printed."""
+DIGEST = "[A-Za-z0-9_-]{16}"
+NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
 class NameConverter(BaseConverter):
@@ -20,6 +26,18 @@ class NameConverter(BaseConverter):
         except Problem as problem:
             # No route matches after this error, and `check_path` answers 400.
             raise ValidationError from problem
+
+
+class NumberConverter(NameConverter):
+    """A name that is a whole number. A route does not match a path with any other text in this place."""
+
+    regex = NUMBER.pattern
+
+
+class DigestConverter(NameConverter):
+    """An id that `state.ids.digest` made. Another word in this place, such as `refresh`, is another route."""
+
+    regex = DIGEST
 
 
 def decode(encoded: str) -> str:

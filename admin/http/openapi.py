@@ -11,7 +11,8 @@ from quart_schema.openapi import OpenAPIProvider
 from quart_schema.validation import DataSource
 from werkzeug.routing.converters import BaseConverter
 
-from admin.http.actions import COMMANDS
+from admin.http.actions import COMMANDS, request_body
+from admin.http.names import CONNECTABLE, DIGEST, NAME_BYTES, NUMBER
 from admin.http.problems import ProblemDocument
 
 _REF = "#/components/schemas/{name}"
@@ -21,10 +22,11 @@ _ALWAYS = {
     400: "The path or the JSON of the body cannot be read.",
     401: "The request has no API key, or the API key is unknown or was revoked.",
     429: "Too many requests from this address had a wrong API key. Retry-After says when to try again.",
+    500: "There was an error in csms. The log has a line about it with the `request_id` of the answer.",
     503: "The store does not answer. The header Retry-After says when to try again.",
 }
 _WITH_NAMES = {404: "The resource does not exist, or the API key may not see it."}
-_WITH_INPUT = {422: "The request is not valid. `errors` lists each error with its place in the request."}
+_INPUT = {422: "The request is not valid. `errors` lists each error with its place in the request."}
 _WITH_BODY = {
     408: "The body did not arrive in time.",
     413: "The body is larger than 256 KiB.",
@@ -40,7 +42,7 @@ _PATH: dict[str, tuple[str, str]] = {
     "tenant": ("Name of the tenant.", "demo"),
     "token_id": (
         "Id of the token, as the list of tokens shows it. The id is not the secret.",
-        "2f8d41c09a6b",
+        "2f8d41c0",
     ),
     "charge_point": ("Identity of the charge point: the last part of its websocket path.", "CP-1"),
     "serial_number": (
@@ -61,11 +63,14 @@ _PATH: dict[str, tuple[str, str]] = {
     "job": ("Id of the job, which is the id of the command that began the job.", "a3.Zt1bnqkC9T4Yl2rH0dW5uA"),
     "certificate": (
         "Id of a certificate that the charge point reported, as the list of certificates shows it.",
-        "...",
+        "kD3x0aQz1v9bW5eT",
     ),
     "denied": ("Name of a denied certificate, as the list of denied certificates shows it.", "CN=x|3f07"),
     "node": ("Id of a gateway or admin process, as the list of nodes shows it.", "3f9c0a5d7e21b846"),
-    "security_event": ("Id of the security event, as the list of security events shows it.", "..."),
+    "security_event": (
+        "Id of the security event, as the list of security events shows it.",
+        "kD3x0aQz1v9bW5eT",
+    ),
     "data_transfer": (
         "Id of the received DataTransfer, as the list of DataTransfers shows it.",
         "1795935600000-0",
@@ -74,7 +79,30 @@ _PATH: dict[str, tuple[str, str]] = {
     "action": ("OCPP 1.6 action that a central system may send.", "RemoteStopTransaction"),
 }
 """Description and example of each part of a path, by its name."""
-_CHOICES: dict[str, dict[str, Any]] = {"action": {"type": "string", "enum": [*COMMANDS]}}
+_ID = f"^{DIGEST}$"
+_COMMAND = r"^[0-9a-f]{2}\.[A-Za-z0-9_-]{22}$"
+_WHOLE = f"^{NUMBER.pattern}$"
+_PATTERNS = {
+    "tenant": CONNECTABLE,
+    "charge_point": CONNECTABLE,
+    "token_id": "^[A-Za-z0-9]{8}$",
+    "serial_number": "^[0-9a-f]+$",
+    "transaction": r"^[^:/\x00-\x1f\x7f-\xa0]+\.[0-9]{1,10}$",
+    "orphan": _ID,
+    "fact": _ID,
+    "certificate": _ID,
+    "reservation": _WHOLE,
+    "charging_profile": _WHOLE,
+    "command": _COMMAND,
+    "job": _COMMAND,
+    "node": "^[0-9a-f]{16}$",
+    "security_event": _ID,
+    "data_transfer": "^[0-9]+-[0-9]+$",
+}
+"""Pattern of each part of a path. What does not match names nothing that exists."""
+_LENGTHS = {"tag": 20}
+_PRINTABLE = r"^[^\x00-\x1f\x7f-\xa0]+$"
+_ACTION = "{action}"
 
 
 def new_blueprint(name: str, tag: str) -> Blueprint:
@@ -118,14 +146,22 @@ class Document(OpenAPIProvider):
         paths, schemas = super().build_paths(rule)
         extra = getattr(self._app.view_functions[rule.endpoint], "openapi_extra", {})
         for methods in paths.values():
-            for method, operation in methods.items():
-                _complete(operation, method, extra)
+            for operation in methods.values():
+                _complete(operation, extra)
+        if any(_ACTION in path for path in paths):
+            paths = _by_action(paths)
         return paths, {**schemas, **extra.get("schemas", {})}
 
     def build_path_parameter(self, name: str, converter: BaseConverter) -> dict[str, Any]:
         description, example = _PATH[name]
-        schema = _CHOICES.get(name) or {"type": "string", "minLength": 1, "maxLength": 255}
-        schema = {**schema, "examples": [example]}
+        pattern = _PATTERNS.get(name, _PRINTABLE)
+        schema = {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": _LENGTHS.get(name, NAME_BYTES),
+            "pattern": pattern,
+            "examples": [example],
+        }
         return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
 
     def build_querystring_parameters(self, model: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -164,6 +200,34 @@ class Document(OpenAPIProvider):
         return str(func.__name__)
 
 
+def _by_action(paths: dict[str, Any]) -> dict[str, Any]:
+    """Describe the route of commands once for each action, because each action has a body of its own."""
+    ((path, methods),) = paths.items()
+    ((method, operation),) = methods.items()
+    found: dict[str, Any] = {}
+    for action in COMMANDS:
+        others = (p for p in operation["parameters"] if p["name"] != "action")
+        described = {
+            **operation,
+            "operationId": f"{operation['operationId']}_{action}",
+            "summary": f"Send {action} to a charge point.",
+            "parameters": [_for_action(p, action) for p in others if _fits(p, action)],
+            "requestBody": request_body(action),
+        }
+        found[path.replace(_ACTION, action)] = {method: described}
+    return found
+
+
+def _fits(parameter: dict[str, Any], action: str) -> bool:
+    return parameter["name"] != "firmware_sha256" or action == "SignedUpdateFirmware"
+
+
+def _for_action(parameter: dict[str, Any], action: str) -> dict[str, Any]:
+    if parameter["name"] != "wait_for" or action == "RemoteStartTransaction":
+        return parameter
+    return {**parameter, "schema": {**parameter["schema"], "enum": ["answer"]}}
+
+
 def components(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a reference to the schema of the model, and all schemas that the schema uses."""
     (reference,), schemas = msgspec.json.schema_components([model], ref_template=_REF)
@@ -184,15 +248,14 @@ def _allows_null(schema: dict[str, Any]) -> bool:
     return schema.get("type", "null") == "null" and not {"enum", "$ref"} & schema.keys()
 
 
-def _complete(operation: dict[str, Any], method: str, extra: dict[str, Any]) -> None:
+def _complete(operation: dict[str, Any], extra: dict[str, Any]) -> None:
     responses = operation["responses"] = dict(operation["responses"])
     operation["parameters"] = [*operation["parameters"], *extra.get("parameters", ())]
-    errors = dict(_ALWAYS)
+    # Every route refuses unknown parameters of the query.
+    errors = _ALWAYS | _INPUT
     if operation["parameters"]:
         errors |= _WITH_NAMES
     has_body = "requestBody" in operation or "requestBody" in extra
-    if method in {"put", "post"} or has_body or any(p["in"] == "query" for p in operation["parameters"]):
-        errors |= _WITH_INPUT
     if has_body:
         errors |= _WITH_BODY
     for status, description in {**errors, **extra.get("problems", {})}.items():

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 import structlog
 from quart import Quart, Response, g, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from admin.services import current_store
 from state.errors import StateError, StoreFull, StoreUnavailable
@@ -161,6 +161,17 @@ def install(app: Quart) -> None:
     app.register_error_handler(Exception, _respond_to_bug)
 
 
+def options(error: MethodNotAllowed) -> Response:
+    """Answer OPTIONS, which no route takes by itself. `error` knows the methods of the path."""
+    made = Response(b"", 204, {"Allow": _allowed(error)})
+    del made.headers["Content-Type"]
+    return made
+
+
+def _allowed(error: MethodNotAllowed) -> str:
+    return ", ".join(sorted({*(error.valid_methods or ()), "OPTIONS"}))
+
+
 def _title(status: int) -> str:
     return http.HTTPStatus(status).phrase if status in http.HTTPStatus else "Error"
 
@@ -177,7 +188,9 @@ _DETAILS = {
 def _respond_to_http(error: HTTPException) -> Response:
     status = error.code or 500
     kind = _KINDS.get(status) or _title(status).lower().replace(" ", "-")
-    headers = {name: value for name, value in error.get_headers() if name.lower() in {"allow", "retry-after"}}
+    headers = {name: value for name, value in error.get_headers() if name.lower() == "retry-after"}
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = _allowed(error)
     return response(Problem(status, kind, _DETAILS.get(status) or error.description or kind, headers=headers))
 
 

@@ -18,7 +18,7 @@ from quart_trio.wrappers import TrioRequest
 from quart_trio.wrappers.request import TrioBody
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from admin.http.names import NameConverter
+from admin.http.names import DigestConverter, NameConverter, NumberConverter
 
 LINGER_S = 1.0
 END_S = 2.0
@@ -93,7 +93,11 @@ class QuartApp(QuartTrio):
 
     def __init__(self) -> None:
         super().__init__("csms-admin", static_folder=None)
-        self.url_map.converters["name"] = NameConverter
+        self.url_map.converters |= {
+            "name": NameConverter,
+            "number": NumberConverter,
+            "digest": DigestConverter,
+        }
         self.url_map.merge_slashes = False
         self.url_map.strict_slashes = True
         self.config["PROVIDE_AUTOMATIC_OPTIONS"] = False

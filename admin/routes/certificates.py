@@ -262,7 +262,7 @@ async def refresh_certificates(tenant: str, charge_point: str) -> Response:
     )
 
 
-@blueprint.delete(f"{_BASE}/<name:certificate>")
+@blueprint.delete(f"{_BASE}/<digest:certificate>")
 @document_querystring(DeleteQuery)
 @document_response(CommandAnswer, 200)
 @document_response(CommandAnswer, 202)

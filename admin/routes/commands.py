@@ -45,7 +45,6 @@ class CommandQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
 @document_response(CommandAnswer, 200)
 @document_response(CommandAnswer, 202)
 @describes(
-    requestBody=actions.request_body(),
     schemas=ocpp_schemas.with_texts(actions.schemas()),
     parameters=[
         {

@@ -183,7 +183,9 @@ async def list_reservations(tenant: str, charge_point: str) -> Response:
     return bodies.answer(ReservationPage(items))
 
 
-@blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/reservations/<name:reservation>")
+@blueprint.get(
+    "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/reservations/<number:reservation>"
+)
 @document_response(ReservationAnswer)
 async def get_reservation(tenant: str, charge_point: str, reservation: str) -> Response:
     """Read a reservation."""
@@ -221,7 +223,7 @@ async def make_reservation(tenant: str, charge_point: str) -> Response:
 
 
 @blueprint.delete(
-    "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/reservations/<name:reservation>"
+    "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/reservations/<number:reservation>"
 )
 @document_querystring(DeleteQuery)
 @document_response(AskedAnswer, 200)

@@ -7,7 +7,7 @@ from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
 from admin.http import Next, Paging, bodies, convert_page, must_exist, new_blueprint, not_found, times
-from admin.http.names import check_connectable
+from admin.http.names import CONNECTABLE, check_connectable
 from admin.http.times import Time
 from admin.services import current_store, services
 from state.nodes import inbox
@@ -24,7 +24,8 @@ class TokenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str, msgspec.Meta(max_length=255, description="Note for operators.", examples=["depot north"])
     ] = ""
     charge_point: Annotated[
-        Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None,
+        Annotated[str, msgspec.Meta(min_length=1, max_length=255, extra_json_schema={"pattern": CONNECTABLE})]
+        | None,
         msgspec.Meta(
             description="Id of the only charge point that may use the token. null means that every charge "
             "point of the tenant may use it."

@@ -1,6 +1,6 @@
 """The API as an operator uses it: over HTTP, served by a real Hypercorn with a real Valkey."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -24,6 +24,7 @@ from state.nodes import nodes
 from state.nodes.nodes import NodeRecord
 from state.store import Store
 from state.tenants import api_keys
+from tests.admin.status_check import StatusCheck
 
 PEPPER = b"a pepper for tests only, 32 bytes"
 TENANT = "acme"
@@ -95,7 +96,10 @@ async def serving(
             app = create_app(services, limits)
             await nursery.start(partial(serve_app, app, listener, limits, stop))
             port = listener.getsockname()[1]
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            hooks: dict[str, list[Callable[..., Any]]] = {"response": [StatusCheck(app)]}
+            async with httpx.AsyncClient(
+                base_url=f"http://127.0.0.1:{port}", timeout=60, event_hooks=hooks
+            ) as client:
                 api = Api(client, services, port)
                 client.headers.update(await api.as_key(None))
                 yield api

@@ -191,7 +191,9 @@ async def forget_charging_profiles(tenant: str, charge_point: str) -> Response:
     return bodies.answer(ForgottenAnswer(await charging_profiles.clear(store, keys, which)))
 
 
-_ONE = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/charging-profiles/<name:charging_profile>"
+_ONE = (
+    "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/charging-profiles/<number:charging_profile>"
+)
 
 
 @blueprint.get(_ONE)

@@ -65,7 +65,7 @@ ROUTES = [
     ("DELETE", "/v1/tenants/{tenant}/charge-points/c/security-events/x"),
     ("GET", "/v1/tenants/{tenant}/charge-points/c/certificates"),
     ("POST", "/v1/tenants/{tenant}/charge-points/c/certificates/refresh?type=CentralSystemRootCertificate"),
-    ("DELETE", "/v1/tenants/{tenant}/charge-points/c/certificates/x"),
+    ("DELETE", "/v1/tenants/{tenant}/charge-points/c/certificates/kD3x0aQz1v9bW5eT"),
     ("GET", "/v1/tenants/{tenant}/charge-points/c/certificate-request"),
     ("DELETE", "/v1/tenants/{tenant}/charge-points/c/certificate-request"),
     ("GET", "/v1/tenants/{tenant}/charge-points/c/data-transfers"),

@@ -36,7 +36,7 @@ METHODS = {
     "/v1/tenants/{tenant}/charge-points/{charge_point}/disconnect": {"post"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/faults": {"get", "delete"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/accept": {"post"},
-    "/v1/tenants/{tenant}/charge-points/{charge_point}/commands/{action}": {"post"},
+    **{f"/v1/tenants/{{tenant}}/charge-points/{{charge_point}}/commands/{one}": {"post"} for one in COMMANDS},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/configuration": {"get", "patch", "delete"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/configuration/refresh": {"post"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/local-list": {"get", "put", "patch"},
@@ -171,11 +171,30 @@ async def test_every_member_that_is_a_time_has_the_format_date_time(document: di
 
 async def test_every_ocpp_action_has_a_schema_with_the_name_of_the_action(document: dict[str, Any]) -> None:
     assert set(COMMANDS) <= set(document["components"]["schemas"])
-    operation = document["paths"]["/v1/tenants/{tenant}/charge-points/{charge_point}/commands/{action}"][
-        "post"
-    ]
-    (action,) = [part for part in operation["parameters"] if part["name"] == "action"]
-    assert action["schema"]["enum"] == list(COMMANDS)
+
+
+async def test_each_command_is_described_with_the_body_and_the_parameters_of_its_action(
+    document: dict[str, Any],
+) -> None:
+    commands = "/v1/tenants/{tenant}/charge-points/{charge_point}/commands/"
+    for action in COMMANDS:
+        operation = document["paths"][f"{commands}{action}"]["post"]
+        body = operation["requestBody"]
+        assert body["content"]["application/json"]["schema"] == {"$ref": f"#/components/schemas/{action}"}
+        assert body["required"] is bool(document["components"]["schemas"][action].get("required"))
+        assert action in operation["summary"]
+        parameters = {part["name"]: part["schema"] for part in operation["parameters"]}
+        assert ("firmware_sha256" in parameters) is (action == "SignedUpdateFirmware")
+        starts = ["answer", "transaction"] if action == "RemoteStartTransaction" else ["answer"]
+        assert parameters["wait_for"]["enum"] == starts
+
+
+async def test_each_part_of_a_path_has_a_pattern_that_its_example_fits(document: dict[str, Any]) -> None:
+    parts = [parameter for _, parameter in _parameters(document) if parameter["in"] == "path"]
+    assert len(parts) > 100
+    for part in parts:
+        for example in part["schema"]["examples"]:
+            assert re.fullmatch(part["schema"]["pattern"], example), part
 
 
 async def test_a_body_may_be_left_out_if_the_openapi_document_calls_the_body_optional(

@@ -15,6 +15,8 @@ from state.tenants import tenants
 from tests.admin.api import Api, serving
 from tests.admin.problem import is_problem
 
+PROFILES = "/v1/tenants/acme/charge-points/CP-1/charging-profiles"
+
 
 async def test_an_unknown_path_is_answered_404_with_and_without_an_api_key(api: Api) -> None:
     is_problem(await api.client.get("/nowhere"), 404, "not-found")
@@ -25,7 +27,79 @@ async def test_an_unknown_path_is_answered_404_with_and_without_an_api_key(api: 
 async def test_a_wrong_method_is_answered_405_with_the_allowed_methods(api: Api) -> None:
     response = await api.client.post("/v1/tenants/acme")
     is_problem(response, 405, "method-not-allowed")
-    assert {"GET", "PUT", "DELETE"} <= {method.strip() for method in response.headers["allow"].split(",")}
+    assert response.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PUT"
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/v1/tenants/acme", "DELETE, GET, HEAD, OPTIONS, PUT"),
+        ("/v1/tenants/acme/tokens/x", "DELETE, OPTIONS, PATCH"),
+        (
+            "/v1/tenants/acme/charge-points/CP-1/charging-profiles/composite-schedule",
+            "GET, HEAD, OPTIONS, POST",
+        ),
+        (f"{PROFILES}/7", "DELETE, GET, HEAD, OPTIONS, PUT"),
+        ("/openapi.json", "GET, HEAD, OPTIONS"),
+    ],
+)
+async def test_options_and_405_list_exactly_the_methods_of_the_path(
+    api: Api, path: str, methods: str
+) -> None:
+    options = await api.client.options(path)
+    assert (options.status_code, options.content) == (204, b"")
+    assert options.headers["allow"] == methods
+    wrong = await api.client.request("TRACE", path)
+    is_problem(wrong, 405, "method-not-allowed")
+    assert wrong.headers["allow"] == methods
+    is_problem(await api.client.options("/nowhere"), 404, "not-found")
+
+
+async def test_head_has_the_headers_of_get_and_no_body(api: Api) -> None:
+    for path in ("/v1/tenants", "/v1/tenants/acme", "/v1/tenants/nobody", "/openapi.json", "/docs"):
+        head, get = await api.client.head(path), await api.client.get(path)
+        assert (head.status_code, head.content) == (get.status_code, b"")
+        for header in ("content-type", "content-length"):
+            assert head.headers[header] == get.headers[header]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/tenants/acme"),
+        ("PUT", "/v1/tenants/acme"),
+        ("DELETE", "/v1/tenants/acme"),
+        ("GET", "/v1/tenants"),
+        ("GET", "/v1/tenants/acme/events"),
+        ("GET", "/v1/tenants/acme/charge-points/CP-1/trace/stream"),
+        ("POST", "/v1/tenants/acme/charge-points/CP-1/disconnect"),
+        ("GET", "/v1/nodes"),
+    ],
+)
+async def test_a_parameter_that_the_route_does_not_have_is_answered_422(
+    api: Api, method: str, path: str
+) -> None:
+    response = await api.client.request(method, f"{path}?limt=1")
+    document = is_problem(response, 422, "invalid-request")
+    assert [error["parameter"] for error in document["errors"]] == ["limt"]
+    assert (await api.client.get("/v1/tenants/acme")).status_code == 200
+
+
+async def test_a_whole_number_in_a_body_may_be_written_with_a_fraction_of_zero(api: Api) -> None:
+    headers = {"Content-Type": "application/json"}
+    for text, status in (("60.0", 201), ("6e1", 200), ("60.5", 422)):
+        response = await api.client.put(
+            "/v1/tenants/acme/charge-points/CP-1",
+            content=f'{{"heartbeat_interval_s": {text}}}',
+            headers=headers,
+        )
+        assert response.status_code == status
+        if status != 422:
+            assert response.json()["heartbeat_interval_s"] == 60
+    command = "/v1/tenants/acme/charge-points/CP-1/commands/UnlockConnector"
+    for text, status in (("1.0", 409), ("1.5", 422)):  # The charge point is offline.
+        content = f'{{"connectorId": {text}}}'
+        assert (await api.client.post(command, content=content, headers=headers)).status_code == status
 
 
 async def test_a_body_that_is_not_declared_as_json_is_answered_415(api: Api) -> None:

@@ -164,7 +164,6 @@ async def test_an_operator_can_correct_the_list_of_charging_profiles(api: Api) -
         ("5", a_profile(5, chargingProfileKind="Sometimes"), "/csChargingProfiles/chargingProfileKind"),
         ("5", a_profile(5, validTo="soon"), "/csChargingProfiles/validTo"),
         ("5", a_profile(6), "/csChargingProfiles/chargingProfileId"),
-        ("five", a_profile(5), "/csChargingProfiles/chargingProfileId"),
     ],
 )
 async def test_an_invalid_charging_profile_is_answered_422_with_a_json_pointer(
