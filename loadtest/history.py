@@ -132,13 +132,13 @@ def stored_from_api(item: Mapping[str, Any]) -> Stored:
     stop = None
     if item["stopped_at"] is not None:
         stop = Stop(
-            transaction_id=item["transaction_id"],
+            transaction_id=item["ocpp_transaction_id"],
             meter_stop=_number(item["meter_stop"]),
             timestamp=item["stopped_at"],
         )
     return Stored(
         charge_point=item["charge_point"],
-        id=item["transaction_id"],
+        id=item["ocpp_transaction_id"],
         start=Start(
             connector_id=_number(item["connector_id"]),
             id_tag=item["id_tag"],

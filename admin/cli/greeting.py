@@ -50,7 +50,7 @@ def operator_lines(where: Addresses, demo: Demo) -> list[str]:
     )
     charging = "$demo/transactions?charge_point=LT000000&open=true"
     command = "$demo/charge-points/LT000000/commands/RemoteStopTransaction?wait=10"
-    number = """grep -o '"transaction_id":[0-9]*' | head -n 1 | cut -d: -f2"""
+    number = """grep -o '"ocpp_transaction_id":[0-9]*' | head -n 1 | cut -d: -f2"""
     return [
         f'api() {{ curl -s {headers} "$@"; echo; }}',
         f"demo={where.admin}/v1/tenants/{demo.tenant}",

@@ -80,11 +80,12 @@ class TransactionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[
         str,
         msgspec.Meta(
-            description="Public id of the transaction, `<charge point>.<transaction_id>`.",
+            description="Public id of the transaction, `<charge point>.<ocpp_transaction_id>`. Commands, "
+            "events and other records name it `transaction_id`.",
             examples=["CP-1.59791234"],
         ),
     ]
-    transaction_id: Annotated[
+    ocpp_transaction_id: Annotated[
         int, msgspec.Meta(description="transactionId of OCPP messages.", examples=[59791234])
     ]
     state: Annotated[
@@ -224,7 +225,7 @@ def answer_transaction(transaction: Transaction, *, archived: bool = False) -> T
         transaction,
         TransactionAnswer,
         id=listing.public_id(transaction.charge_point, transaction.id),
-        transaction_id=transaction.id,
+        ocpp_transaction_id=transaction.id,
         archived=archived,
         as_sent=None if transaction.as_sent is None else msgspec.Raw(transaction.as_sent.encode()),
         stop_as_sent=None

@@ -35,7 +35,7 @@ class OrphanedStopAnswer(msgspec.Struct, frozen=True, kw_only=True):
             examples=["kD3x0aQz1v9bW5eT"],
         ),
     ]
-    transaction_id: Annotated[
+    ocpp_transaction_id: Annotated[
         str | None,
         msgspec.Meta(
             description="transactionId as the charge point sent it. null means that csms could not read it; "
@@ -132,7 +132,7 @@ class UnmatchedMeterValueAnswer(MeterValueAnswer, frozen=True):
             "that csms could not read the number."
         ),
     ]
-    transaction_id: Annotated[
+    ocpp_transaction_id: Annotated[
         str | None,
         msgspec.Meta(
             description="transactionId as the charge point sent it. null means that the charge point sent no "
@@ -207,6 +207,7 @@ def _orphan(charge_point: str, orphan: Orphan) -> OrphanedStopAnswer:
         orphan,
         OrphanedStopAnswer,
         id=orphan.digest(),
+        ocpp_transaction_id=of,
         stopped_at=times.sent_or(orphan.timestamp, orphan.stopped_ms),
         contradicts=public_id(charge_point, of) if orphan.contradicts and of is not None else None,
         joined_to=None if orphan.joined_to is None else public_id(charge_point, orphan.joined_to),
@@ -215,5 +216,5 @@ def _orphan(charge_point: str, orphan: Orphan) -> OrphanedStopAnswer:
 
 
 def _items(message: StoredValues) -> list[dict[str, Any]]:
-    owner = {"connector_id": message.connector_id, "transaction_id": message.transaction_id}
+    owner = {"connector_id": message.connector_id, "ocpp_transaction_id": message.transaction_id}
     return [{**item, **owner} for item in read_items(message)]

@@ -301,7 +301,7 @@ async def test_tc_032_1_a_transaction_is_stopped_after_a_power_failure(lab: Labo
                 await cp.status(connector, "Available")
         await cp.stop(transaction, "PowerLoss", meter=4321)
         [kept] = await lab.transactions()
-        assert (kept["transaction_id"], kept["reason"]) == (transaction, "PowerLoss")
+        assert (kept["ocpp_transaction_id"], kept["reason"]) == (transaction, "PowerLoss")
         assert (kept["meter_stop"], kept["energy_wh"]) == (4321, 3321)
 
 

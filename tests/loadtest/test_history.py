@@ -224,7 +224,7 @@ def test_the_same_time_in_another_notation_is_not_a_difference() -> None:
     _acknowledge(history, transaction=1, content=content, id_=9)
     item = {
         "charge_point": "c0",
-        "transaction_id": 9,
+        "ocpp_transaction_id": 9,
         "connector_id": 1,
         "id_tag": "TAG",
         "started_at": content.timestamp.replace("Z", "+00:00"),

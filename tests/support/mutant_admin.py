@@ -129,7 +129,7 @@ def _show(one: Transaction) -> Json:
     stop = one.stop or {}
     return {
         "id": _public_id(one),
-        "transaction_id": one.id,
+        "ocpp_transaction_id": one.id,
         "state": "stopped" if stop else "open",
         "charge_point": one.charge_point,
         "connector_id": one.start["connectorId"],

@@ -204,7 +204,7 @@ def _check_kept(sent: Sent, read: Callable[[str], Any]) -> None:
     for name in LISTS:
         read(f"{path}/{name}".rstrip("/"))
     started = read(f"/transactions?charge_point={sent.id}&limit=1000")["items"]
-    assert sorted(one["transaction_id"] for one in started) == sorted(sent.transactions)
+    assert sorted(one["ocpp_transaction_id"] for one in started) == sorted(sent.transactions)
     assert len(set(sent.transactions)) == sent.count("StartTransaction")
     stopped = sum(one["stopped_at"] is not None for one in started)
     orphans = read(f"{path}/orphaned-stops")["items"]

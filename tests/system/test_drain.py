@@ -85,7 +85,7 @@ async def test_calls_that_are_being_handled_are_answered_before_a_drain_closes_t
             assert await exit_code(gateway) == 0
             assert await online(api) == []
             stored = (await api.get("/transactions", params={"limit": "200"})).json()["items"]
-            assert {one["transaction_id"] for one in stored} == {
+            assert {one["ocpp_transaction_id"] for one in stored} == {
                 answer["transactionId"] for answer in answers.values()
             }
             assert len(stored) == FLEET

@@ -155,8 +155,8 @@ async def stored(up: Running, charge_point: str) -> dict[int, tuple[int, int | N
         while True:
             page = (await api.get("/transactions", params=query)).raise_for_status().json()
             for item in page["items"]:
-                assert item["transaction_id"] not in found
-                found[item["transaction_id"]] = (item["meter_start"], item["meter_stop"])
+                assert item["ocpp_transaction_id"] not in found
+                found[item["ocpp_transaction_id"]] = (item["meter_start"], item["meter_stop"])
             if page["next"] is None:
                 break
             query["cursor"] = page["next"]

@@ -40,7 +40,9 @@ async def test_a_start_transaction_request_repeated_on_another_connection_create
             third = await cp.start(timestamp=at, id_="c")
     assert first["idTagInfo"] == {"status": "Accepted", "parentIdTag": "FLEET"}
     assert first == second == third
-    assert [found["transaction_id"] for found in await transactions(tenant, "cp")] == [first["transactionId"]]
+    assert [found["ocpp_transaction_id"] for found in await transactions(tenant, "cp")] == [
+        first["transactionId"]
+    ]
 
 
 async def tag_changed(api: httpx.AsyncClient) -> None:
@@ -62,7 +64,7 @@ async def test_a_stop_transaction_request_that_is_repeated_on_another_connection
             assert await cp.stop(number, timestamp=at, tag="TAG", id_="t") == first
     assert first == {"idTagInfo": {"status": "Accepted"}}
     [found] = await transactions(tenant, "cp")
-    assert (found["transaction_id"], found["meter_stop"]) == (number, 900)
+    assert (found["ocpp_transaction_id"], found["meter_stop"]) == (number, 900)
 
 
 async def test_a_transaction_message_is_stored_only_once_even_if_the_gateway_dies_before_it_answers(
@@ -86,7 +88,7 @@ async def test_a_transaction_message_is_stored_only_once_even_if_the_gateway_die
                 async with charge_point(tenant.url(gateway, "cp")) as cp:
                     again = await cp.call("StartTransaction", start_payload(start_at), id_="z")
                     [found] = await transactions(tenant, "cp")
-                    assert again["transactionId"] == found["transaction_id"]
+                    assert again["transactionId"] == found["ocpp_transaction_id"]
                     proxy.swallow_from = SCRIPTS["transactions/stop"].sha.encode()
                     stop = {"transactionId": again["transactionId"], "meterStop": 5, "timestamp": stop_at}
                     await cp.send([2, "b", "StopTransaction", stop])
@@ -130,7 +132,7 @@ async def test_each_transaction_of_a_charge_point_whose_clock_stands_still_in_19
             numbers.append(started["transactionId"])
     assert len(set(numbers)) == 3
     found = await transactions(tenant, "cp")
-    assert sorted(one["transaction_id"] for one in found) == sorted(numbers)
+    assert sorted(one["ocpp_transaction_id"] for one in found) == sorted(numbers)
 
 
 async def test_a_message_is_a_repeat_only_if_its_content_and_its_message_id_are_those_of_the_last_call(
@@ -292,7 +294,7 @@ async def test_a_start_transaction_request_on_two_connections_at_the_same_time_c
             await old.send([2, "a", "StartTransaction", start_payload(at)])
             answer = await new.call("StartTransaction", start_payload(at))
             [found] = await transactions(tenant, id_)
-            assert answer["transactionId"] == found["transaction_id"]
+            assert answer["transactionId"] == found["ocpp_transaction_id"]
             await old.wait_closed()
 
 

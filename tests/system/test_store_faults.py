@@ -59,7 +59,7 @@ async def all_there(up: Running, fleet: list[Busy]) -> None:
     async with httpx.AsyncClient(base_url=base, headers=headers, timeout=60) as api:
         for busy in fleet:
             stored = [one async for one in listed(api, busy.id)]
-            by_number = {one["transaction_id"]: one for one in stored}
+            by_number = {one["ocpp_transaction_id"]: one for one in stored}
             assert len({one["meter_start"] for one in stored}) == len(stored), f"{busy.id}: stored twice"
             for number, meter in busy.starts.items():
                 assert by_number[number]["meter_start"] == meter

@@ -52,7 +52,7 @@ async def test_a_transaction_is_shown_while_it_is_open_and_after_it_has_stopped(
         number = await start(api.store, session, 5)
         expected = {
             "id": f"CP.1.{number}",
-            "transaction_id": number,
+            "ocpp_transaction_id": number,
             "state": "open",
             "charge_point": "CP.1",
             "connector_id": 1,

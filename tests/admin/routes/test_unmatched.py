@@ -50,13 +50,15 @@ async def test_two_stop_transaction_requests_with_the_transaction_id_minus_1_can
     page = (await api.client.get(f"{PATH}/orphaned-stops")).json()
     assert (page["evicted"], page["next"]) == (0, None)
     one, two = page["items"]
-    assert (one["transaction_id"], one["meter_stop"], one["id_tag"]) == ("-1", 900, "TAG")
-    assert (two["transaction_id"], two["meter_stop"], two["id_tag"]) == ("-1", 1200, None)
+    assert (one["ocpp_transaction_id"], one["meter_stop"], one["id_tag"]) == ("-1", 900, "TAG")
+    assert (two["ocpp_transaction_id"], two["meter_stop"], two["id_tag"]) == ("-1", 1200, None)
     assert one["reason"] == "PowerLoss"
     assert one["received_at"] == "1970-01-01T00:00:00.900Z"
 
     values = (await api.client.get(f"{PATH}/stray-meter-values")).json()["items"]
-    assert [(found["transaction_id"], found["source"]) for found in values] == [("-1", "transactionData")]
+    assert [(found["ocpp_transaction_id"], found["source"]) for found in values] == [
+        ("-1", "transactionData")
+    ]
 
     assert (await api.client.delete(f"{PATH}/orphaned-stops/{one['id']}")).status_code == 204
     is_problem(await api.client.delete(f"{PATH}/orphaned-stops/{one['id']}"), 404, "not-found")
@@ -77,7 +79,7 @@ async def test_meter_values_without_a_known_transaction_can_be_listed_for_one_co
             received_ms=1000 + number,
         )
     items = (await api.client.get(f"{PATH}/stray-meter-values?connector_id=1")).json()["items"]
-    assert [(one["connector_id"], one["transaction_id"]) for one in items] == [(1, None)] * 2 + [
+    assert [(one["connector_id"], one["ocpp_transaction_id"]) for one in items] == [(1, None)] * 2 + [
         (1, "77")
     ] * 2
     assert items[0] == VALUE | {
@@ -85,7 +87,7 @@ async def test_meter_values_without_a_known_transaction_can_be_listed_for_one_co
         "source": "MeterValues",
         "received_at": "1970-01-01T00:00:01.000Z",
         "connector_id": 1,
-        "transaction_id": None,
+        "ocpp_transaction_id": None,
     }
     items = (await api.client.get(f"{PATH}/stray-meter-values?connector_id=9999")).json()["items"]
     assert {one["connector_id"] for one in items} == {300}
@@ -159,7 +161,7 @@ async def test_a_stop_that_contradicts_its_transaction_is_shown_at_both_places_w
     contradicting, unknown = (await api.client.get(f"{PATH}/orphaned-stops")).json()["items"]
     assert (contradicting["contradicts"], contradicting["meter_stop"]) == (public, 900)
     assert contradicting["as_sent"] is None
-    assert (unknown["transaction_id"], unknown["contradicts"]) == (None, None)
+    assert (unknown["ocpp_transaction_id"], unknown["contradicts"]) == (None, None)
     assert (unknown["meter_stop"], unknown["as_sent"]) == (None, {"meterStop": "26,008"})
 
 

@@ -41,7 +41,7 @@ async def _pages(api: httpx.AsyncClient) -> Any:
 
 
 def _facts(item: dict[str, Any], values: list[dict[str, Any]]) -> list[Fact]:
-    charge_point, id_ = item["charge_point"], item["transaction_id"]
+    charge_point, id_ = item["charge_point"], item["ocpp_transaction_id"]
     facts = [Fact(charge_point, "StartTransaction", id_, item["meter_start"])]
     if item["state"] == "stopped":
         facts.append(Fact(charge_point, "StopTransaction", id_, item["meter_stop"]))

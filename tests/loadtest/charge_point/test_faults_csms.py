@@ -182,7 +182,7 @@ async def test_csms_keeps_the_transaction_of_a_charge_point_with_any_fault_and_n
                     nursery.start_soon(play, fault, station)
         for fault, station in stations.items():
             stored = (await api.get("/transactions", params={"charge_point": station.id})).json()["items"]
-            facts = [(one["transaction_id"], one["meter_start"], one["meter_stop"]) for one in stored]
+            facts = [(one["ocpp_transaction_id"], one["meter_start"], one["meter_stop"]) for one in stored]
             assert facts == [(station.transaction_id, 1_500, 1_700)], fault
 
             async def counted(station: Station = station) -> set[str]:

@@ -117,7 +117,7 @@ async def test_values_without_a_readable_time_and_those_of_the_stop_are_left_out
     ]
     transaction = {
         "charge_point": "A/1",
-        "transaction_id": 7,
+        "ocpp_transaction_id": 7,
         "connector_id": 1,
         "id_tag": "TAG",
         "meter_start": None,

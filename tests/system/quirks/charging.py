@@ -77,7 +77,7 @@ async def of_an_unknown_transaction(scene: Scene, number: int) -> None:
             (str(number), 800),
         ]
         [running] = await scene.transactions()
-        assert (running["transaction_id"], running["stopped_at"]) == (began["transactionId"], None)
+        assert (running["ocpp_transaction_id"], running["stopped_at"]) == (began["transactionId"], None)
         assert await scene.values(began["transactionId"]) == []
 
 

@@ -10,7 +10,7 @@ from tests.system.quirks.table import quirk
 async def never_boots(scene: Scene) -> None:
     async with scene.station(boot=False) as station:
         number = (await station.odd("StartTransaction", start()))["transactionId"]
-        assert [found["transaction_id"] for found in await scene.transactions()] == [number]
+        assert [found["ocpp_transaction_id"] for found in await scene.transactions()] == [number]
 
 
 @quirk(18, "tolerated", "no_boot", strict="SecurityError", strict_faults=("not_accepted",))

@@ -219,7 +219,7 @@ async def empty_and_binary_frames(scene: Scene) -> None:
             assert (opcode, content[:2]) == (8, (1003).to_bytes(2))
             raise AsItShould
         number = (await socket.exchange("StartTransaction", start(), first=0x82))[2]["transactionId"]
-        assert [found["transaction_id"] for found in await scene.transactions()] == [number]
+        assert [found["ocpp_transaction_id"] for found in await scene.transactions()] == [number]
 
 
 @quirk(16, "not detectable")

@@ -55,7 +55,7 @@ async def clock_never_set(scene: Scene) -> None:
             "transactionId"
         ]
         await station.odd("StatusNotification", status(status="Charging", timestamp="1970-01-01T00:00:06Z"))
-        assert {found["transaction_id"] for found in await scene.transactions()} == {one, two}
+        assert {found["ocpp_transaction_id"] for found in await scene.transactions()} == {one, two}
 
 
 @quirk(29, "tolerated")
