@@ -126,6 +126,8 @@ class ChargePointKeys:
     remote_starts = _SeldomKey("remote-starts")
     refusals = _SeldomKey("refusals")
     """Handshakes of the charge point that were refused, by reason."""
+    recent_commands = _SeldomKey("recent-commands")
+    """Ids of the latest commands of the charge point, each after the time at which it was recorded."""
     reservations = _SeldomKey("reservations")
     security = _SeldomKey("security")
     """What the charge point must prove when it connects: profile, password and certificates."""

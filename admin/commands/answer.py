@@ -90,6 +90,14 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
             examples=[["Transaction 7 has stopped already."]],
         ),
     ]
+    api_key: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Id of the API key that sent the command. null means that csms itself sent the "
+            "command, or that an older release recorded it.",
+            examples=["Xk20dPq9"],
+        ),
+    ]
     created_at: Annotated[Time, msgspec.Meta(description="When the API accepted the command.")]
     deadline_at: Annotated[Time, msgspec.Meta(description="Deadline for the answer of the charge point.")]
     sent_at: Annotated[
@@ -129,6 +137,7 @@ def answer_of(command: Command, warnings: tuple[str, ...] = ()) -> CommandAnswer
         payload=payload,
         transaction_id=command.transaction,
         warnings=warnings,
+        api_key=command.by,
         created_at=times.text(command.created_ms),
         deadline_at=times.text(command.deadline_ms),
         sent_at=times.maybe_text(command.sent_ms),

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 import trio
-from quart import Response
+from quart import Response, g
 
 from admin.commands import preconditions, secrets
 from admin.commands.answer import CommandAnswer, CommandError, answer_of
@@ -137,6 +137,7 @@ async def send(
         reply_to=services.inbox.incarnation,
         id_=id_,
         sealed=sealed,
+        by=g.api_key.id,
     )
     begun = trio.current_time()
     async with secrets.new_password(services, record, request, id_) as password:

@@ -10,7 +10,17 @@ from quart_schema import document_querystring, document_response
 from admin.commands import PROBLEMS, CommandAnswer, WaitQuery, send
 from admin.commands.answer import answer_of
 from admin.commands.send import WaitFor
-from admin.http import actions, bodies, describes, invalid, must_exist, new_blueprint
+from admin.http import (
+    Next,
+    Paging,
+    actions,
+    bodies,
+    describes,
+    invalid,
+    lookup,
+    must_exist,
+    new_blueprint,
+)
 from admin.routes import ocpp_schemas
 from admin.services import current_store, services
 from state import commands
@@ -93,6 +103,30 @@ async def send_command(tenant: str, charge_point: str, action: str) -> Response:
         firmware_sha256=None if sha256 is None else bytes.fromhex(sha256),
     )
     return send.respond(sent)
+
+
+class CommandPage(msgspec.Struct, frozen=True):
+    """A page of the commands of a charge point."""
+
+    items: Annotated[
+        tuple[CommandAnswer, ...], msgspec.Meta(description="The commands of this page, the latest first.")
+    ]
+    next: Next
+
+
+@blueprint.get("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/commands")
+@document_querystring(Paging)
+@document_response(CommandPage)
+async def list_commands(tenant: str, charge_point: str) -> Response:
+    """List the commands of a charge point, the latest first.
+
+    The list has the latest 1,000 commands. A command leaves it 24 hours after its end. `api_key` says who
+    sent the command.
+    """
+    asked, store = bodies.query(Paging), current_store()
+    await lookup.charge_point(store, tenant, charge_point)
+    page = await commands.list_recent(store, tenant, charge_point, cursor=asked.cursor, limit=asked.limit)
+    return bodies.answer(CommandPage(tuple(map(answer_of, page.items)), page.next))
 
 
 @blueprint.get("/v1/tenants/<name:tenant>/commands/<name:command>")

@@ -19,6 +19,7 @@ from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import inbox
 from state.nodes.leases import Lease, require
+from state.paging import Page, list_filtered
 from state.store import Store
 
 KEPT_MS = 24 * 3600 * 1000
@@ -108,6 +109,7 @@ async def submit(
     idempotency_key: str | None = None,
     id_: str | None = None,
     sealed: Sealed | None = None,
+    by: str | None = None,
     limit: int = 32,
 ) -> Submitted | Conflict:
     """Record a command, and wake the node that has the charge point's session.
@@ -116,7 +118,8 @@ async def submit(
     session has left, and as `busy` if `limit` commands wait for it already. `ttl_ms` must be from 1 ms to 24
     h. `reply_to` is the node to wake when the command ends. `id_` is an id of `new_id`, under which a
     submission whose reply was lost can be repeated. If the payload holds a secret, `payload` is the masked
-    payload, and `sealed` is the whole one. Raises ValueError, and StoreUnavailable if the command is not
+    payload, and `sealed` is the whole one. `by` is the id of the API key that sends the command, or None if
+    csms itself sends it. Raises ValueError, and StoreUnavailable if the command is not
     known to be recorded.
     """
     body = digest(action, payload) if sealed is None else sealed.digest
@@ -127,10 +130,13 @@ async def submit(
     asked = monotonic()
     reply = await store.step(
         "commands/submit",
-        (keys.command(id_), keys.pending, keys.overdue, keys.events, keys.lease),
+        (
+            *(keys.command(id_), keys.pending, keys.overdue, keys.events),
+            *(keys.lease, keys.record, keys.recent_commands),
+        ),
         (
             *(keys.member, id_, action, payload, body, ttl_ms, KEPT_MS, limit, reply_to),
-            "" if sealed is None else sealed.ciphertext,
+            *("" if sealed is None else sealed.ciphertext, by or ""),
         ),
         of=keys.lease,
     )
@@ -308,6 +314,24 @@ async def get(store: Store, tenant: str, id_: str) -> Command | None:
     reply = await store.execute("HGETALL", key_names.command(id_))
     command = read_command(id_, reply) if reply else None
     return command if command is not None and command.tenant == tenant else None
+
+
+async def list_recent(
+    store: Store, tenant: str, charge_point: str, *, cursor: str | None = None, limit: int = 100
+) -> Page[Command]:
+    """List the commands of a charge point, the latest first, as long as they are stored. Raises BadCursor."""
+
+    async def load(members: Sequence[bytes]) -> list[tuple[bytes, Command]]:
+        ids = [member.rpartition(b" ")[2].decode() for member in members]
+        replies = await store.pipeline([("HGETALL", key_names.command(id_)) for id_ in ids]) if ids else []
+        return [
+            (member, read_command(id_, reply))
+            for member, id_, reply in zip(members, ids, replies, strict=True)
+            if reply
+        ]
+
+    recent = ChargePointKeys(tenant, charge_point).recent_commands
+    return await list_filtered(store, [recent], load, limit=limit, cursor=cursor, descending=True)
 
 
 async def read_statuses(store: Store, ids: Sequence[str]) -> list[Status | None]:

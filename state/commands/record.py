@@ -49,6 +49,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     settled_ms: int | None = None
     why: Why | None = None
     """Why the outcome of a command is `unknown`."""
+    by: str | None = None
+    """Id of the API key that sent the command. None for csms itself, and for commands of older releases."""
     transaction: str | None = None
     """Public id of the transaction that began because of this RemoteStartTransaction."""
 

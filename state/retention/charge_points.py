@@ -75,6 +75,17 @@ KINDS = (
         ("test_the_sweep_ends_all_overdue_commands_in_batches_of_limited_size",),
     ),
     Kind(
+        "recent-commands",
+        "ids of the latest commands",
+        "charge point",
+        "two days after the last command, or with the charge point",
+        "1,000 commands",
+        (
+            "test_the_list_of_recent_commands_is_bounded_and_expires",
+            "test_a_command_that_is_recorded_after_the_deletion_of_its_charge_point_is_not_listed",
+        ),
+    ),
+    Kind(
         "certificates",
         "certificates that the charge point reported, and its certificate request",
         "charge point",

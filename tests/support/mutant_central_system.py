@@ -173,8 +173,9 @@ class CentralSystem:
         id_ = f"c-{number:04d}"
         record: Json = {
             "id": id_, "charge_point": charge_point, "action": action, "status": "offline", "response": None,
-            "error": None, "payload": payload, "transaction_id": None, "warnings": [], "created_at": now(),
-            "deadline_at": now(timeout_s), "sent_at": None, "reason": None, "settled_at": None,
+            "error": None, "payload": payload, "transaction_id": None, "warnings": [], "api_key": None,
+            "created_at": now(), "deadline_at": now(timeout_s), "sent_at": None, "reason": None,
+            "settled_at": None,
         }  # fmt: skip
         self.commands[id_] = record
         link = self.links.get(charge_point)

@@ -44,7 +44,7 @@ def test_without_a_switch_the_mutant_server_stores_each_fact_once_and_answers_as
         assert one.receive()[0] == 4
         found = stored(server)
         assert again == ids[0]
-        assert sorted(one.transaction_id for one in found) == sorted(set(ids))
+        assert sorted(one.ocpp_transaction_id for one in found) == sorted(set(ids))
         assert all(one.state == "stopped" and one.stopped_at for one in found)
         assert {one.id: values_of(server, one.id) for one in found} == {
             one.id: [one.started_at[:14] + minute for minute in ("01:00.000Z", "02:00.000Z")] for one in found
@@ -82,7 +82,7 @@ def test_the_mutant_server_loses_one_acknowledged_stop() -> None:
 def test_the_mutant_server_loses_a_start() -> None:
     with mutant_server("--lose-start") as server, station(server.url, "A") as one:
         ids = [one.charge(day, (1,)) for day in (1, 2, 3)]
-        assert [found.transaction_id for found in reversed(stored(server))] == [ids[0], ids[2]]
+        assert [found.ocpp_transaction_id for found in reversed(stored(server))] == [ids[0], ids[2]]
 
 
 @pytest.mark.slow

@@ -74,6 +74,7 @@ ROUTES = [
     ("GET", "/v1/tenants/{tenant}/data-transfer-vendors/v"),
     ("PUT", "/v1/tenants/{tenant}/data-transfer-vendors/v"),
     ("DELETE", "/v1/tenants/{tenant}/data-transfer-vendors/v"),
+    ("GET", "/v1/tenants/{tenant}/charge-points/c/commands"),
     ("POST", "/v1/tenants/{tenant}/charge-points/c/commands/Reset"),
     ("GET", "/v1/tenants/{tenant}/commands/00.AAAAAAAAAAAAAAAAAAAAAA"),
     ("GET", "/v1/tenants/{tenant}/id-tags"),

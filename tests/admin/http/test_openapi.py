@@ -36,6 +36,7 @@ METHODS = {
     "/v1/tenants/{tenant}/charge-points/{charge_point}/disconnect": {"post"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/faults": {"get", "delete"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/accept": {"post"},
+    "/v1/tenants/{tenant}/charge-points/{charge_point}/commands": {"get"},
     **{f"/v1/tenants/{{tenant}}/charge-points/{{charge_point}}/commands/{one}": {"post"} for one in COMMANDS},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/configuration": {"get", "patch", "delete"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/configuration/refresh": {"post"},

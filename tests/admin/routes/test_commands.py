@@ -42,6 +42,20 @@ async def test_an_answer_from_the_charge_point_wakes_the_http_request_that_waits
         assert read.json() == answer | {"warnings": []}
 
 
+async def test_the_commands_of_a_charge_point_are_listed_with_the_api_key_that_sent_them(api: Api) -> None:
+    async with connected(api.store, TENANT, "CP-1"):
+        other = await api.as_key([TENANT], "other")
+        first = (await api.client.post(f"{PATH}/ClearCache")).json()
+        await trio.sleep(0.01)  # The list is in the order of milliseconds.
+        second = (await api.client.post(f"{PATH}/Reset", json={"type": "Soft"}, headers=other)).json()
+    key_ids = [header["Authorization"].split("_")[1] for header in (api.client.headers, other)]
+    assert [first["api_key"], second["api_key"]] == key_ids
+    listed = await api.read_all(PATH, limit=1)
+    assert listed == [second | {"warnings": []}, first | {"warnings": []}]
+    unknown = await api.client.get(f"/v1/tenants/{TENANT}/charge-points/NOBODY/commands")
+    is_problem(unknown, 404, "not-found")
+
+
 @pytest.mark.parametrize("body", [None, b"", b"{}"])
 async def test_a_command_whose_action_has_no_fields_needs_no_body(api: Api, body: bytes | None) -> None:
     async with connected(api.store, TENANT, "CP-1"):

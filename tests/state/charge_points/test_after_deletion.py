@@ -98,6 +98,7 @@ async def test_a_report_from_a_charge_point_is_stored_even_after_the_store_was_w
     """Soon after the wipe, the charge point's session takes its lease back."""
     sent = await commands.submit(store, *NAME, action="Reset", payload=b"{}", ttl_ms=9_000, reply_to="")
     assert isinstance(sent, commands.Submitted)
+    await store.execute("DEL", KEYS.recent_commands)
     await REPORTS[what](store, sent.command.id)
     assert await list_keys(store) != []
 
@@ -117,6 +118,17 @@ async def test_a_command_that_times_out_after_a_deletion_leaves_no_key_of_the_de
     found = await commands.get(store, "acme", sent.command.id)
     assert found is not None
     assert found.status == "timeout"
+
+
+async def test_a_command_that_is_recorded_after_the_deletion_of_its_charge_point_is_not_listed(
+    store: Store,
+) -> None:
+    await claimed(store, "a/1")
+    assert await charge_points.delete(store, *NAME)
+    sent = await commands.submit(store, *NAME, action="Reset", payload=b"{}", ttl_ms=9_000, reply_to="")
+    assert isinstance(sent, commands.Submitted)
+    assert sent.command.status == "offline"
+    assert await list_keys(store) == []
 
 
 @pytest.mark.parametrize("connected", [True, False])
