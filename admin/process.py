@@ -29,8 +29,9 @@ from gateway.service.metrics import Reading
 from gateway.service.networks import read_networks
 from state.events.feed import Feed
 from state.nodes import nodes
-from state.patience import wait_for
+from state.patience import repeat_step, wait_for
 from state.store import Store, start_store
+from state.tenants import pepper as peppers
 
 type Ready = Callable[[dict[str, int]], None]
 
@@ -106,6 +107,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             )
             health_port = await nursery.start(probes)
             await wait_for(store)
+            await repeat_step(peppers.check, store, pepper)
             await nursery.start(inbox.run, nodes.describe_process(store, "admin"))
             nursery.start_soon(seen.run)
             nursery.start_soon(run_signing, signing)
@@ -167,6 +169,7 @@ def readings(store: Store, feed: Feed, inbox: Inbox, signing: Signing, expiry: E
         "csms_admin_waiting_requests", "Requests that wait for the end of a command.", inbox.waiting, "gauge"
     )
     yield Reading("csms_store", _STORE_HELP, store.stats(), "gauge", "of")
+    yield metrics.store_available(store.available)
     yield metrics.store_writable(store.writable)
     yield Reading("csms_certificates_expiring", _EXPIRING_HELP, expiry.counts, "gauge", "within")
     yield Reading(

@@ -41,6 +41,7 @@ from gateway.websocket.stats import Stats
 from state.nodes import nodes
 from state.patience import repeat_step, wait_for
 from state.store import start_store
+from state.tenants import pepper
 
 log = structlog.get_logger()
 
@@ -142,6 +143,7 @@ async def _serve(node: Node, listeners: _Listeners, edge: TlsEdge, trusted: Netw
             )
         )
         await wait_for(store)
+        await repeat_step(pepper.check, store, node.pepper)
         report = partial(_report, nodes.describe_process(store, "gateway"), node, hub, lag)
         await repeat_step(nodes.beat, store, node.incarnation, report())
         await repeat_step(node.revocations.read_denied, store)

@@ -16,7 +16,7 @@ from rich.table import Table
 from admin.cli.failures import CommandRefused, report_failures
 from gateway.service.config import load
 from state.store import Store, StoreConfig, open_store
-from state.tenants import api_keys
+from state.tenants import api_keys, pepper
 
 app = App(
     name="api-key",
@@ -47,8 +47,9 @@ def create(
         use all tenants.
     """
 
-    async def work(store: Store, pepper: bytes) -> None:
-        made = await api_keys.create(store, pepper, name, tenant)
+    async def work(store: Store, own: bytes) -> None:
+        await pepper.check(store, own)
+        made = await api_keys.create(store, own, name, tenant)
         print(made.secret)  # noqa: T201  the purpose of the command
         sys.stderr.write(f"Made key {made.id} ({name}). It cannot be shown again.\n")
 
@@ -95,9 +96,9 @@ def with_store(config: Path | None, command: str, work: Callable[[Store, bytes],
     """Run `work` with the store and the pepper of an admin process."""
     from admin.config import AdminConfig  # noqa: PLC0415  as in csms.py
 
-    async def run(store_config: StoreConfig, pepper: bytes) -> None:
+    async def run(store_config: StoreConfig, own: bytes) -> None:
         async with open_store(store_config) as store:
-            await work(store, pepper)
+            await work(store, own)
 
     with report_failures(f"csms {command}"):
         loaded = load(AdminConfig, config, os.environ)

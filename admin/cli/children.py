@@ -8,13 +8,15 @@ from typing import Any
 
 import msgspec
 
-from admin.cli.data_dir import write_config
+from admin.cli.data_dir import write_config, write_secret
 from admin.cli.development_ca import DevelopmentCa
 from admin.cli.ports import HeldPort
 from admin.cli.processes import arguments, environment
 from admin.cli.supervisor import Program
 
 HOST = "127.0.0.1"
+STORE_URL = "store-url"
+"""The file with the URL of the store, which also lets other commands use the files of the children."""
 # A gateway ends at most 12 s after its drain window. An admin process gives its requests 3 s, and then takes
 # at most 1 s to leave the store.
 _GATEWAY_GRACE_S = 13.0
@@ -27,12 +29,13 @@ class HeldPorts:
     def __init__(self, first: int | None, workers: int) -> None:
         """Reserve port `first` and the ports after it.
 
-        If `first` is 0, reserve any free ports. If `first` is None, reserve the default ports.
+        If `first` is 0, reserve any free ports. If `first` is None, reserve the default ports. Then the first
+        gateway and the admin process have the ports for probes that their settings have by default.
 
         Raises PortOccupied if another process listens on one of the ports.
         """
-        probes = [f"probes of gateway {number}" for number in range(1, workers + 1)]
-        purposes = ["ws", "wss", "the admin API", "probes of the admin process", *probes]
+        probes, *more = [f"probes of gateway {number}" for number in range(1, workers + 1)]
+        purposes = ["ws", "wss", "the admin API", probes, "probes of the admin process", *more]
         wanted = [8180, 8443, 8080, *range(9180, 9181 + workers)]
         if first is not None:
             wanted = [first and first + number for number in range(len(purposes))]
@@ -41,9 +44,9 @@ class HeldPorts:
                 stack.enter_context(closing(HeldPort(HOST, port, purpose)))
                 for port, purpose in zip(wanted, purposes, strict=True)
             ]
-            self.ws, self.wss, self.admin, self.admin_health, *self.gateway_health = (
-                each.port for each in held
-            )
+            self.ws, self.wss, self.admin, *health = (each.port for each in held)
+            self.admin_health = health.pop(1)
+            self.gateway_health = health
             self.close = stack.pop_all().close
 
 
@@ -64,8 +67,9 @@ def programs(site: Site, store_url: str) -> tuple[list[Program], Program]:
 
     The programs are the gateways and the admin process. Raises DataDirUnusable.
     """
-    # The URL may contain a password, so it is put into the environment and not into a file.
-    env = environment(os.environ, {"CSMS__STORE__URL": store_url})
+    # The URL may contain a password, which must not be in the files with the settings.
+    write_secret(site.directory / STORE_URL, store_url)
+    env = environment(os.environ, {})
     gateways = []
     for number, health_port in enumerate(site.ports.gateway_health, 1):
         name = f"gateway-{number}"
@@ -117,4 +121,8 @@ def _admin(site: Site) -> dict[str, dict[str, Any]]:
 def _common(site: Site) -> dict[str, dict[str, Any]]:
     # Children write into a pipe of `csms up`, so they cannot see whether its stderr is a terminal.
     logs = {"level": site.log_level, "format": "console" if sys.stderr.isatty() else "json"}
-    return {"security": {"pepper_file": site.pepper_file}, "logs": logs}
+    return {
+        "store": {"url_file": site.directory / STORE_URL},
+        "security": {"pepper_file": site.pepper_file},
+        "logs": logs,
+    }

@@ -60,6 +60,7 @@ def up_command(
     ports: Annotated[int | None, Parameter(validator=Number(gte=0, lte=65_468))] = None,
     workers: Annotated[int, Parameter(validator=Number(gte=1, lte=64))] = 1,
     redis: Annotated[str | None, Parameter(env_var="CSMS__STORE__URL", show_default=False)] = None,
+    demo_data: Annotated[bool, Parameter(negative=())] = False,
     max_memory: Annotated[int | None, Parameter(validator=Number(gte=32))] = None,
     accept_lost_data: Annotated[bool, Parameter(negative=())] = False,
     drain_seconds: Annotated[float, Parameter(validator=Number(gte=0, lte=600))] = 1.0,
@@ -80,15 +81,21 @@ def up_command(
         a time can use the directory.
     ports
         The first port. With this option the ports are consecutive, in this order: ws, wss, the admin API,
-        then probes and metrics of the admin process and of each worker. `0` means free ports. Without the
-        option, the ports are 8180 (ws), 8443 (wss), 8080 (admin API), and 9180 and up for probes and metrics.
+        then probes and metrics of the first worker, of the admin process, and of the other workers. `0` means
+        free ports. Without the option, the ports are 8180 (ws), 8443 (wss), 8080 (admin API), 9180 (probes
+        and metrics of the first worker), 9181 (of the admin process), and 9182 and up (of other workers).
     workers
         The number of gateway processes, which share the charge points. Use one worker for each processor
         core.
     redis
         The URL of a Redis or Valkey to use (`redis://`, `rediss://` or `unix://`) instead of starting one.
         Put a URL with a password into the variable CSMS__STORE__URL, because other users of the machine can
-        see the command line.
+        see the command line. Use a store of csms only with the pepper of its other processes (the file
+        `pepper` in the data directory).
+    demo_data
+        Make the tenant `demo`, its id tags and its token, and an API key for all tenants, in the store of
+        `redis` even if the store has other tenants or API keys. Without the option, `csms up` makes them only
+        in an empty store, and otherwise says what is missing and ends.
     max_memory
         The memory for the data of the Valkey that `csms up` starts, in MiB. At 80 % of it, csms warns. At
         95 %, csms accepts no new transactions. Without the option, this is 40 % of the memory of the machine
@@ -112,6 +119,7 @@ def up_command(
         redis=redis,
         max_memory_mib=max_memory,
         accept_lost_data=accept_lost_data,
+        demo_data=demo_data,
         drain_s=drain_seconds,
         json=json,
         log_level=log_level,

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import quote
 
 import msgspec
 import trio
@@ -83,7 +82,7 @@ def doctor(
         if data_dir is not None:
             if gateway or admin:
                 raise CommandRefused("--data-dir names the files of csms up; leave out --gateway and --admin")
-            gateway, admin, redis = _find_files(data_dir)
+            gateway, admin = _find_files(data_dir)
         findings = list(_examine(gateway, admin, redis, durability))
         if data_dir is not None:  # csms up is running, so its own processes have the ports.
             findings = [each for each in findings if not each.subject.endswith(" ports")]
@@ -96,13 +95,13 @@ def doctor(
         sys.exit(1)
 
 
-def _find_files(data_dir: Path) -> tuple[Path, Path, str]:
-    """Return the files of a gateway and of the admin process, and the URL of the store of `csms up`."""
+def _find_files(data_dir: Path) -> tuple[Path, Path]:
+    """Return the files of a gateway and of the admin process of `csms up`."""
     files = data_dir / "gateway-1.toml", data_dir / "admin.toml"
     for file in files:
         if not file.exists():
             raise CommandRefused(f"{file} does not exist; csms up writes it, so start csms up first")
-    return *files, f"unix://{quote(str((data_dir / 'valkey' / 'valkey.sock').absolute()))}"
+    return files
 
 
 def _examine(

@@ -1,4 +1,4 @@
-"""`csms store upgrade` raises the form of the store after an upgrade of csms."""
+"""`csms store` raises the form of the store after an upgrade of csms, and accepts another pepper."""
 
 import os
 from pathlib import Path
@@ -12,6 +12,7 @@ from gateway.service.config import load
 from state import meta, upgrade
 from state.nodes.nodes import NodeState
 from state.store import StoreConfig, open_store
+from state.tenants import pepper
 
 app = App(name="store", help="Work on the store itself.")
 
@@ -42,6 +43,33 @@ def upgrade_(
     """
     with report_failures("csms store upgrade"):
         trio.run(_upgrade, _read_config(store_url, config), dry_run)
+
+
+@app.command
+def accept_pepper(*, config: Path | None = None) -> None:
+    """Make the pepper of this configuration the right one, after you changed the pepper on purpose.
+
+    A gateway or admin process does not start with another pepper than that with which the tokens and API keys
+    in the store were made. After this command, processes with the new pepper start, and those with the old
+    one do not. No token, password or API key that was made with the old pepper works, so make new ones.
+
+    Parameters
+    ----------
+    config
+        TOML file of csms admin. CSMS__SECTION__KEY variables override the file.
+    """
+    from admin.config import AdminConfig  # noqa: PLC0415  as in csms.py
+
+    async def work(store_config: StoreConfig, own: bytes) -> None:
+        async with open_store(store_config) as store:
+            if await pepper.accept(store, own):
+                _say("Done: the store accepts processes with this pepper. Make new tokens and API keys.")
+            else:
+                _say("Nothing was changed, because the store has this pepper already.")
+
+    with report_failures("csms store accept-pepper"):
+        loaded = load(AdminConfig, config, os.environ)
+        trio.run(work, loaded.store, loaded.security.pepper.encode())
 
 
 def _read_config(store_url: str | None, config: Path | None) -> StoreConfig:

@@ -12,7 +12,7 @@ import trio
 from admin.cli import data_dir, greeting
 from admin.cli.addresses import Addresses
 from admin.cli.children import HeldPorts, Site, programs
-from admin.cli.demo import Demo, ensure_demo
+from admin.cli.demo import Demo, ensure_demo, require_consent
 from admin.cli.development_ca import DevelopmentCa, ensure_development_ca
 from admin.cli.memory_shares import Shares, divide
 from admin.cli.stopping import Shutdown, bound_shutdown
@@ -35,6 +35,7 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     redis: str | None = None
     max_memory_mib: int | None = None
     accept_lost_data: bool = False
+    demo_data: bool = False
     json: bool = False
     log_level: str = "warning"
 
@@ -70,6 +71,8 @@ async def up(options: UpOptions, stderr: TextIO) -> None:
             with stop.new_scope():
                 async with start_store(StoreConfig(url=url)) as store:
                     await wait_for(store)
+                    if options.redis and not options.demo_data:
+                        await repeat_step(require_consent, store, pepper, directory)
                     demo = await repeat_step(ensure_demo, store, pepper, directory)
             if demo is not None:
                 gateways, admin = programs(site, url)

@@ -26,6 +26,7 @@ _ALWAYS = {
     503: "The store does not answer. The header Retry-After says when to try again.",
 }
 _WITH_NAMES = {404: "The resource does not exist, or the API key may not see it."}
+_OF_ALL_TENANTS = {404: "The resource does not exist, or the API key is limited to some tenants."}
 _INPUT = {422: "The request is not valid. `errors` lists each error with its place in the request."}
 _WITH_BODY = {
     408: "The body did not arrive in time.",
@@ -145,9 +146,9 @@ class Document(OpenAPIProvider):
     def build_paths(self, rule: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         paths, schemas = super().build_paths(rule)
         extra = getattr(self._app.view_functions[rule.endpoint], "openapi_extra", {})
-        for methods in paths.values():
+        for path, methods in paths.items():
             for operation in methods.values():
-                _complete(operation, extra)
+                _complete(operation, path, extra)
         if any(_ACTION in path for path in paths):
             paths = _by_action(paths)
         return paths, {**schemas, **extra.get("schemas", {})}
@@ -248,13 +249,15 @@ def _allows_null(schema: dict[str, Any]) -> bool:
     return schema.get("type", "null") == "null" and not {"enum", "$ref"} & schema.keys()
 
 
-def _complete(operation: dict[str, Any], extra: dict[str, Any]) -> None:
+def _complete(operation: dict[str, Any], path: str, extra: dict[str, Any]) -> None:
     responses = operation["responses"] = dict(operation["responses"])
     operation["parameters"] = [*operation["parameters"], *extra.get("parameters", ())]
     # Every route refuses unknown parameters of the query.
     errors = _ALWAYS | _INPUT
-    if operation["parameters"]:
+    if "{tenant}" in path:
         errors |= _WITH_NAMES
+    elif path != "/v1/tenants":
+        errors |= _OF_ALL_TENANTS
     has_body = "requestBody" in operation or "requestBody" in extra
     if has_body:
         errors |= _WITH_BODY

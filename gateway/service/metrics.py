@@ -66,6 +66,13 @@ def store_writable(value: bool) -> Reading:  # noqa: FBT001  the value of the me
     )
 
 
+def store_available(value: bool) -> Reading:  # noqa: FBT001  the value of the metric
+    """Make the metric that says whether the store is there. A process stays ready while it is away."""
+    return Reading(
+        "csms_store_available", "1 while this process can use the store, otherwise 0.", value, "gauge"
+    )
+
+
 class LoopLag:
     """Delay with which the event loop runs a due task.
 

@@ -1,7 +1,11 @@
+from functools import partial
 from pathlib import Path
 
 import pytest
+import trio
 
+from state.store import Store
+from state.tenants import api_keys, pepper
 from tests.support.up_process import csms, one_line
 
 
@@ -66,3 +70,31 @@ def test_an_api_key_can_be_created_and_listed_and_revoked_on_the_command_line(co
     assert csms("api-key", "revoke", key_id, "--config", str(config)).returncode == 0
     assert csms("api-key", "list", "--config", str(config), "--json").stdout == ""
     assert "there is no key" in one_line(csms("api-key", "revoke", key_id, "--config", str(config)))
+
+
+@pytest.mark.parametrize("command", ["gateway", "admin", "api-key"])
+async def test_a_process_with_another_pepper_than_that_of_the_store_ends_with_one_line(
+    command: str, config: Path, store: Store
+) -> None:
+    await pepper.check(store, b"another pepper, at least 32 bytes")
+    ports = {"gateway": ("WS_PORT", "HEALTH_PORT"), "admin": ("PORT", "HEALTH_PORT"), "api-key": ()}[command]
+    env = {f"CSMS__LISTEN__{port}": "0" for port in ports}
+    words = ("api-key", "create", "x") if command == "api-key" else (command,)
+    said = one_line(await trio.to_thread.run_sync(partial(csms, *words, "--config", str(config), env=env)))
+    assert "security.pepper is not the pepper with which" in said
+    assert await api_keys.list_(store) == []
+
+
+async def test_csms_store_accept_pepper_makes_the_pepper_of_the_configuration_the_right_one(
+    config: Path, store: Store
+) -> None:
+    await pepper.check(store, b"another pepper, at least 32 bytes")
+
+    async def run(*words: str) -> str:
+        done = await trio.to_thread.run_sync(partial(csms, *words, "--config", str(config)))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert (await run("store", "accept-pepper")).startswith("Done: ")
+    assert (await run("store", "accept-pepper")).startswith("Nothing was changed")
+    assert (await run("api-key", "create", "x")).startswith("csms_")

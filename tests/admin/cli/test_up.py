@@ -9,8 +9,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+import trio
 
 from admin.cli import data_dir
+from state.store import Store
+from state.tenants import api_keys, pepper, tenants
 from tests.support.pace import Pace
 from tests.support.processes import gone, handles
 from tests.support.up_process import UpProcess, csms, one_line, up
@@ -86,7 +89,8 @@ def test_csms_up_writes_secrets_only_to_a_file_that_no_other_user_may_read_and_n
 ) -> None:
     directory = Path(running.said["data_dir"])
     assert directory.stat().st_mode & 0o77 == 0
-    for name in ("demo-token", "api-key", "pepper", "gateway-1.toml", "admin.toml", "ca/rsa.key"):
+    secrets = ("demo-token", "api-key", "store-url", "pepper", "ca/rsa.key")
+    for name in (*secrets, "gateway-1.toml", "admin.toml"):
         assert (directory / name).stat().st_mode & 0o777 == 0o600
     assert running.said["token"] == (directory / "demo-token").read_text().strip()
     for secret in (running.said["token"], running.said["api_key"]):
@@ -253,6 +257,46 @@ def test_csms_up_does_not_replace_a_damaged_pepper_file_by_a_new_file(tmp_path: 
     said = one_line(csms("up", "--json", "--ports", "0", "--data-dir", str(pepper.parent)))
     assert "pepper is damaged; restore it from a backup" in said
     assert pepper.read_bytes() == content
+
+
+def test_csms_api_key_and_doctor_work_with_the_files_that_csms_up_wrote(running: UpProcess) -> None:
+    directory = Path(running.said["data_dir"])
+    made = csms("api-key", "create", "alice", "--config", str(directory / "admin.toml"))
+    assert (made.returncode, made.stdout[:5]) == (0, "csms_"), made.stderr
+    headers = {"Authorization": f"Bearer {made.stdout.strip()}"}
+    response = httpx.get(f"{running.said['admin']}/v1/tenants", headers=headers, timeout=GENEROUS_S)
+    assert response.status_code == 200
+    found = csms("doctor", "--data-dir", str(directory))
+    assert "the gateway and the admin process have the same pepper" in found.stdout, found.stderr
+
+
+async def test_csms_up_makes_demo_data_in_a_store_with_other_data_only_if_it_is_told_to(
+    store: Store, redis_url: str, tmp_path: Path
+) -> None:
+    await tenants.put(store, "acme", name="Acme", auto_register=False)
+    options = ("up", "--json", "--ports", "0", "--data-dir", str(tmp_path / "data"), "--redis", redis_url)
+    said = one_line(await trio.to_thread.run_sync(partial(csms, *options)))
+    for part in ("the store is not empty", "the tenant demo", "an API key for all tenants", "--demo-data"):
+        assert part in said
+    assert [tenant.id for tenant in (await tenants.list_(store)).items] == ["acme"]
+    assert await api_keys.list_(store) == []
+
+    def start(*more: str) -> None:
+        with up(tmp_path / "data", "--redis", redis_url, *more) as started:
+            assert api(started, "/tokens").status_code == 200
+
+    await trio.to_thread.run_sync(start, "--demo-data")
+    await trio.to_thread.run_sync(start)  # All demo data is there, so there is nothing to allow.
+
+
+async def test_csms_up_refuses_a_store_with_another_pepper_and_changes_nothing_in_it(
+    store: Store, redis_url: str, tmp_path: Path
+) -> None:
+    await pepper.check(store, b"x" * 32)
+    options = ("up", "--json", "--ports", "0", "--data-dir", str(tmp_path / "data"), "--redis", redis_url)
+    said = one_line(await trio.to_thread.run_sync(partial(csms, *options, "--demo-data")))
+    assert "security.pepper is not the pepper with which" in said
+    assert (await tenants.list_(store)).items == ()
 
 
 def test_csms_up_does_not_start_an_embedded_server_if_it_is_given_a_redis_url(
