@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import trio
 
+from gateway import token_uses
 from gateway.hub import Hub
 from gateway.liveness import BEAT_S, Liveness
 from gateway.node import Node
@@ -14,6 +15,7 @@ from gateway.reaping import REAP_S, Reaper
 from gateway.service import collector, machine
 from gateway.session.link import Link
 from gateway.timers import visit
+from gateway.token_uses import TokenUses
 from gateway.upkeep import AUDIT_S, HOLDS_S, PENDING_S, SEEN_S, SEEN_TURN_S, Upkeep
 from gateway.websocket.close_codes import Close
 from gateway.websocket.large_messages import LargeMessages
@@ -57,6 +59,7 @@ async def keep(
         nursery.start_soon(visit, SEEN_S, "seen", upkeep.store_seen, SEEN_TURN_S)
         nursery.start_soon(visit, HOLDS_S, "holds", upkeep.prolong_holds)
         nursery.start_soon(every, TOKENS_S, "tokens", check_tokens, node, hub)
+        nursery.start_soon(every, token_uses.TURN_S, "token_uses", TokenUses(node, hub).turn)
         nursery.start_soon(every, TRACES_S, "traces", follow_traces, node, hub)
         nursery.start_soon(every, FAULTS_S, "faults", node.fault_counts.write)
         nursery.start_soon(every, FAULTS_S, "refusals", node.refusals.write)

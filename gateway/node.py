@@ -63,6 +63,8 @@ class Node:
         """The drain or the shedding that an operator asked for, while it closes sessions."""
         self.attended: set[str] = set()
         """Names of the sessions (holders) that are about to begin, are open, or are about to end."""
+        self.tokens_used: dict[tuple[str, str], int] = {}
+        """When each token, by tenant and id, was last used. `token_uses.py` writes and empties this."""
         self.inbox_read = "0"
         """Id of the last message that was read from the inbox."""
         self._unfinished = 0
@@ -81,6 +83,9 @@ class Node:
         """Like `background`, but a drain waits for the work, because the store must get the result."""
         self._unfinished += 1
         self.background(self._see_through, work, args)
+
+    def note_token(self, tenant: str, token_id: str) -> None:
+        self.tokens_used[tenant, token_id] = self.store.server_time_ms()
 
     def count_faults(self, keys: ChargePointKeys, names: Iterable[FaultName]) -> None:
         """Count faults, both for the metric of the process and for operators who look at the charge point."""

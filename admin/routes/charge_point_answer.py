@@ -167,6 +167,14 @@ class ConnectionAnswer(msgspec.Struct, frozen=True, kw_only=True):
             "charge point showed none, or has never connected."
         ),
     ]
+    token_id: Annotated[
+        str | None,
+        Meta(
+            description="Id of the token in the URL to which the charge point connected. null means that the "
+            "charge point has never connected.",
+            examples=["2f8d41c0"],
+        ),
+    ]
     last_seen: Annotated[
         Time | None,
         Meta(
@@ -292,6 +300,7 @@ def _connection(holding: Holding | None, hosts: Mapping[str, str]) -> Connection
             tls=None,
             security_profile=None,
             certificate=None,
+            token_id=None,
             last_seen=None,
         )
     return convert(

@@ -6,7 +6,7 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
-from admin.http import Next, Paging, bodies, convert_page, must_exist, new_blueprint, not_found, times
+from admin.http import Next, Paging, bodies, convert, must_exist, new_blueprint, not_found, times
 from admin.http.names import CONNECTABLE, check_connectable
 from admin.http.times import Time
 from admin.services import current_store, services
@@ -66,6 +66,14 @@ class TokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
         Time | None,
         msgspec.Meta(description="When the token was retired. null means that the token is not retired."),
     ]
+    last_used_at: Annotated[
+        Time | None,
+        msgspec.Meta(
+            description="When a charge point last connected or disconnected with the token. The time may be "
+            "a minute late. An open connection counts as a use every 15 minutes. null means that no charge "
+            "point has used the token since this release of csms was installed."
+        ),
+    ]
 
 
 class NewTokenAnswer(TokenAnswer, frozen=True, kw_only=True):
@@ -112,6 +120,7 @@ async def create_token(tenant: str) -> Response:
         created_at=created_at,
         charge_point=charge_point,
         retired_at=None,
+        last_used_at=None,
         secret=made.secret,
     )
     return bodies.answer(answer, 201)
@@ -159,4 +168,7 @@ async def list_tokens(tenant: str) -> Response:
     """
     asked = bodies.query(Paging)
     page = await tokens.list_(current_store(), tenant, cursor=asked.cursor, limit=asked.limit)
-    return bodies.answer(convert_page(page, TokenPage, TokenAnswer))
+    items = tuple(
+        convert(token, TokenAnswer, last_used_at=times.maybe_text(token.used_ms)) for token in page.items
+    )
+    return bodies.answer(TokenPage(items, page.next))

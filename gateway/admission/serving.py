@@ -97,6 +97,7 @@ async def _serve_as(
     claimed = await _claim(node, admitted, holder, attached)
     reason, seen_s = "connection lost", None
     try:
+        node.note_token(admitted.keys.tenant, attached.token_id)
         await _conclude(node, admitted)
         connection = await upgrade.accept(SUBPROTOCOL)
         place.leave()
@@ -115,6 +116,7 @@ async def _serve_as(
         reason = f"{closed.code} {closed.reason}".strip()
         node.session_log.note_ended(claimed.lease, closed, trio.current_time() - began)
     finally:
+        node.note_token(admitted.keys.tenant, attached.token_id)
         node.release(admitted.keys, holder, reason, seen_s)
 
 

@@ -9,7 +9,7 @@ certificate can go on using it. A retired token opens nothing by itself. A token
 point, and is then wrong in the path of any other charge point.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import batched, groupby
 from operator import itemgetter
 from typing import Any
@@ -42,7 +42,7 @@ class UnknownTenant(StateError):  # noqa: N818  As its neighbours in errors.py.
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """A token without its secret.
+    """A token without its secret. Only `list_` knows `used_ms`, the time at which it was last used.
 
     `charge_point` is the id of the only charge point that may use the token, or None. `retired_ms` is the
     time at which an operator retired the token, or None.
@@ -53,6 +53,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     created_ms: int
     charge_point: str | None = None
     retired_ms: int | None = None
+    used_ms: int | None = None
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,14 +130,28 @@ async def list_(store: Store, tenant: str, *, cursor: str | None = None, limit: 
     """List tokens by id. Raises BadCursor."""
     page = await list_members(store, [keys.token_ids(tenant)], limit=limit, cursor=cursor)
     ids = [member.decode() for member in page.items]
-    fields = [field for token_id in ids for field in _fields(token_id)]
+    fields = [field for token_id in ids for field in (*_fields(token_id), f"token-used:{token_id}")]
     values = await store.execute("HMGET", keys.tokens(tenant), *fields) if ids else []
     tokens = (
         _token(token_id, *of_token)
-        for token_id, of_token in zip(ids, batched(values, 3, strict=True), strict=True)
+        for token_id, of_token in zip(ids, batched(values, 4, strict=True), strict=True)
         if of_token[0]
     )
     return Page(tuple(tokens), page.next)
+
+
+async def record_uses(store: Store, uses: Mapping[tuple[str, str], int]) -> None:
+    """Record when each token, by tenant and id, was last used. Does nothing for tokens that do not exist.
+
+    The steps run on the connection that reads lists for operators, so no fact waits for them.
+    """
+    calls: list[tuple[Sequence[str], Sequence[Arg]]] = []
+    for tenant, of_tenant in groupby(sorted(uses.items()), key=lambda one: one[0][0]):
+        for some in batched(of_tenant, _AT_ONCE, strict=False):
+            args = [part for (_, token_id), used_ms in some for part in (token_id, used_ms)]
+            calls.append(((keys.tokens(tenant),), args))
+    for few in batched(calls, _COMMANDS, strict=False):
+        await store.steps("tenants/token_used", few)
 
 
 async def find_existing(store: Store, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bool]:
@@ -180,7 +195,13 @@ def _fields(token_id: str) -> tuple[str, str, str]:
     return _field(token_id), f"token-of:{token_id}", f"token-retired:{token_id}"
 
 
-def _token(token_id: str, value: bytes, charge_point: bytes | None, retired_ms: bytes | None) -> Token:
+def _token(
+    token_id: str,
+    value: bytes,
+    charge_point: bytes | None,
+    retired_ms: bytes | None,
+    used_ms: bytes | None = None,
+) -> Token:
     created_ms, _, label = value[_DIGEST_BYTES:].partition(b" ")
     return Token(
         id=token_id,
@@ -188,4 +209,5 @@ def _token(token_id: str, value: bytes, charge_point: bytes | None, retired_ms: 
         created_ms=int(created_ms),
         charge_point=charge_point.decode() if charge_point else None,
         retired_ms=int(retired_ms) if retired_ms else None,
+        used_ms=int(used_ms) if used_ms else None,
     )

@@ -1,5 +1,6 @@
 """Charge points over HTTP: how they are registered, listed, disconnected and deleted."""
 
+import msgspec
 import pytest
 
 from state import charge_points, keys, transactions
@@ -67,6 +68,8 @@ async def test_a_connected_charge_point_is_shown_with_its_boot_data_and_its_conn
         assert connection["node"] == session.incarnation
         assert (connection["address"], connection["tls"]) == ("192.0.2.7", "TLSv1.3")
         assert connection["since"].endswith("Z")
+        lease = await api.store.execute("HGET", session.lease.keys.lease, "connection")
+        assert connection["token_id"] == msgspec.json.decode(lease)["token_id"] != ""
 
 
 async def test_charge_points_are_listed_in_the_order_of_their_ids_and_can_be_filtered(api: Api) -> None:

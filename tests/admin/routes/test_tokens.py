@@ -51,6 +51,14 @@ async def test_a_retired_token_is_listed_and_the_gateways_hear_of_it(api: Api) -
     assert [type(one) for one in session.messages].count(inbox.TokenRetired) == 1
 
 
+async def test_a_token_shows_when_it_was_last_used(api: Api) -> None:
+    token = (await api.client.post(f"{BASE}/tokens", json={})).json()
+    assert token["last_used_at"] is None
+    await tokens.record_uses(api.store, {(TENANT, token["id"]): 1_800_000_000_000})
+    [listed] = await api.read_all(f"{BASE}/tokens")
+    assert listed["last_used_at"] == "2027-01-15T08:00:00.000Z"
+
+
 async def test_only_a_token_of_the_tenant_can_be_retired(api: Api) -> None:
     token = (await api.client.post(f"{BASE}/tokens", json={})).json()
     other = await api.as_key(["other"])

@@ -158,3 +158,24 @@ async def test_no_secret_makes_another_field_of_the_tenant_a_token(acme: Store) 
     for name in names:
         for secret in (name, name[6:], "of:" + name, "retired:" + name, name[:8]):
             assert (await tokens.look_up(acme, PEPPER, "acme", secret)).token is None
+
+
+async def test_the_latest_use_of_a_token_is_listed_and_leaves_nothing_behind(acme: Store) -> None:
+    one, two = [await tokens.create(acme, PEPPER, "acme", label) for label in ("one", "two")]
+    other = await tokens.create(acme, PEPPER, "other")
+    await tokens.record_uses(acme, {("acme", one.id): 2_000, ("other", other.id): 5, ("acme", "gone"): 1})
+    await tokens.record_uses(acme, {("acme", one.id): 1_000, ("nobody", one.id): 7})
+    used = {token.id: token.used_ms for token in (await tokens.list_(acme, "acme")).items}
+    assert used == {one.id: 2_000, two.id: None}
+    assert [token.used_ms for token in (await tokens.list_(acme, "other")).items] == [5]
+    await tokens.revoke(acme, "acme", one.id)
+    await tokens.record_uses(acme, {("acme", one.id): 3_000})
+    fields = await acme.execute("HGETALL", keys.tokens("acme"))
+    assert not [field for field in fields if one.id.encode() in field or b"gone" in field]
+    assert await acme.execute("EXISTS", keys.tokens("nobody")) == 0
+
+
+async def test_the_uses_of_many_tokens_are_recorded_in_batches(acme: Store) -> None:
+    ids = [(await tokens.create(acme, PEPPER, "acme")).id for _ in range(205)]
+    await tokens.record_uses(acme, {("acme", token_id): 9 for token_id in ids})
+    assert {token.used_ms for token in (await tokens.list_(acme, "acme", limit=1000)).items} == {9}
