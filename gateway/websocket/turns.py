@@ -1,11 +1,16 @@
-"""Lets one TLS handshake after the other take a step, with the sessions of the process in between.
+"""Lets a few TLS handshakes at a time take a step, with the sessions of the process in between.
 
 A step of a handshake costs a millisecond or two. When a fleet comes back, hundreds of handshakes are due at
 the same moment. If all of them took their step before anything else, every session would wait for a second,
 no connection would be accepted meanwhile, and most handshakes would end after their charge points gave up.
 """
 
+from typing import Final
+
 import trio
+
+AT_ONCE: Final = 8
+"""Steps in a round of Trio, of a millisecond or so each. With one, the other work of a round starves them."""
 
 
 class TooBusy(Exception):  # noqa: N818  it says what happened
@@ -13,17 +18,17 @@ class TooBusy(Exception):  # noqa: N818  it says what happened
 
 
 class Turns:
-    """One turn in each round of Trio. Handshakes that have begun come before new ones."""
+    """AT_ONCE turns in each round of Trio. Handshakes that have begun come before new ones."""
 
     def __init__(self) -> None:
-        self._taken = False
+        self._taken = 0
         self._begun = trio.lowlevel.ParkingLot()
         self._new = trio.lowlevel.ParkingLot()
 
     async def take(self, *, begun: bool, patience_s: float) -> bool:
         """Wait for a turn, and return whether others were before. `give_back` must follow. Raises TooBusy."""
-        if not self._taken:
-            self._taken = True
+        if self._taken < AT_ONCE:
+            self._taken += 1
             try:
                 await trio.lowlevel.checkpoint()  # Others that are due in this round must wait.
             except BaseException:
@@ -41,7 +46,7 @@ class Turns:
             if waiting:
                 waiting.unpark()
                 return
-        self._taken = False
+        self._taken -= 1
 
 
 _turns: trio.lowlevel.RunVar[Turns] = trio.lowlevel.RunVar("turns")

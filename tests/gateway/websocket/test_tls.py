@@ -84,6 +84,16 @@ async def test_clients_can_connect_with_each_of_the_supported_tls_1_2_cipher_sui
     assert (tls.version, tls.cipher) == ("TLSv1.2", suite)
 
 
+async def take_all_turns() -> None:
+    for _ in range(turns.AT_ONCE):
+        await turns.get().take(begun=False, patience_s=inf)
+
+
+def give_turns_back() -> None:
+    for _ in range(turns.AT_ONCE):
+        turns.get().give_back()
+
+
 async def say_hello(server: Server) -> trio.SocketStream:
     """Send a ClientHello, and nothing more."""
     hello = ssl.MemoryBIO()
@@ -99,14 +109,14 @@ async def test_a_handshake_that_cannot_begin_in_time_is_reset_and_counted(
     certificates: list[tuple[Path, Path]], mock_clock: MockClock
 ) -> None:
     async with serving(Echo(), tls=server_context(certificates)) as server:
-        await turns.get().take(begun=False, patience_s=inf)
+        await take_all_turns()
         peer = await say_hello(server)
         mock_clock.jump(PATIENCE_S + 0.1)
         await until(lambda: server.stats.handshake_failures == {"tls_busy": 1})
         async with peer:
             with pytest.raises(trio.BrokenResourceError):
                 await peer.receive_some()
-        turns.get().give_back()
+        give_turns_back()
         assert (await describe_tls(server, client_context())).version == "TLSv1.3"
 
 
@@ -115,13 +125,13 @@ async def test_handshakes_that_wait_for_their_turn_are_not_cut_to_make_room_for_
 ) -> None:
     limits = Limits(handshakes_in_flight=2)
     async with serving(Echo(), tls=server_context(certificates), limits=limits) as server:
-        await turns.get().take(begun=False, patience_s=inf)
+        await take_all_turns()
         peers = [await say_hello(server) for _ in range(4)]
         for _ in range(3):
             mock_clock.jump(2.5)
             await settle()
         assert not server.stats.handshake_failures
-        turns.get().give_back()
+        give_turns_back()
         for peer in peers[:2]:  # The server has answered their ClientHello.
             assert await peer.receive_some(1)
         mock_clock.jump(2.5)
@@ -134,10 +144,10 @@ async def test_a_peer_that_left_before_its_turn_costs_no_handshake(
     certificates: list[tuple[Path, Path]],
 ) -> None:
     async with serving(Echo(), tls=server_context(certificates)) as server:
-        await turns.get().take(begun=False, patience_s=inf)
+        await take_all_turns()
         await (await say_hello(server)).aclose()
         await settle()
-        turns.get().give_back()
+        give_turns_back()
         await until(lambda: server.stats.handshake_failures == {"tls_busy": 1})
 
 
