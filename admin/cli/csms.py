@@ -10,6 +10,18 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from admin.cli import api_keys, archive, doctor, health, nodes, pki, store, up
+from admin.cli.api import (
+    charge_points,
+    commands,
+    events,
+    id_tags,
+    profiles_command,
+    refusals,
+    tokens,
+    trace,
+    transactions,
+)
+from admin.cli.api.output import write_line
 from admin.cli.failures import report_failures
 from admin.cli.processes import become
 from admin.cli.stderr import drop_when_blocked
@@ -31,6 +43,9 @@ app = App(
 Begin with `csms up`, which runs all parts on this machine and says what to do next. In production each part
 is a process of its own, and all processes share one Redis or Valkey. `csms gateway` serves charge points.
 `csms admin` serves operators.
+
+`csms charge-points`, `commands`, `events`, `id-tags`, `refusals`, `tokens`, `trace` and `transactions` use
+the admin API. `csms api-key`, `archive`, `nodes` and `store` use the store itself.
 """,
     version=_version,
     help_format="markdown",
@@ -42,6 +57,11 @@ app.command(health.health)
 app.command(nodes.app)
 app.command(pki.app)
 app.command(store.app)
+
+for _app in (charge_points, commands, id_tags, profiles_command, tokens, trace, transactions):
+    app.command(_app.app)
+for _command in (events.events, refusals.refusals):
+    app.command(_command)
 
 type Level = Literal["debug", "info", "warning", "error"]
 type Config = Annotated[
@@ -157,6 +177,20 @@ def admin(*, config: Config = None) -> None:
         from admin.process import run  # noqa: PLC0415
 
         run(load(AdminConfig, config, os.environ), ready.announce)
+
+
+@app.command
+def completion(shell: Literal["bash", "zsh", "fish"]) -> None:
+    """Print a script with which a shell completes the commands and options of csms.
+
+    For the present bash, run `source <(csms completion bash)`.
+
+    Parameters
+    ----------
+    shell
+        The shell that reads the script.
+    """
+    write_line(app.generate_completion(prog_name="csms", shell=shell))
 
 
 @app.command(help_flags=[], version_flags=[])

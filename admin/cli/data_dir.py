@@ -94,15 +94,16 @@ def write_config(path: Path, sections: Mapping[str, Mapping[str, Any]]) -> Path:
     """Write a TOML file with these sections. A setting may be a plain value, a list or a list of tables."""
     lines: list[str] = ["# csms up writes this file at every start; changes here are lost."]
     for section, settings in sections.items():
-        lines += [f"[{section}]", *(f"{key} = {_toml(value)}" for key, value in settings.items())]
+        lines += [f"[{section}]", *(f"{key} = {to_toml(value)}" for key, value in settings.items())]
     write_secret(path, "\n".join(lines))
     return path
 
 
-def _toml(value: Any) -> str:
+def to_toml(value: Any) -> str:
+    """Return the value as TOML writes it."""
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {_toml(part)}" for key, part in value.items()) + " }"
+        return "{ " + ", ".join(f"{key} = {to_toml(part)}" for key, part in value.items()) + " }"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_toml, value)) + "]"
+        return "[" + ", ".join(map(to_toml, value)) + "]"
     # TOML writes strings, numbers and booleans in the same way as JSON.
     return msgspec.json.encode(str(value) if isinstance(value, Path) else value).decode()

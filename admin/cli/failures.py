@@ -6,6 +6,7 @@ Any other failure is a bug and ends the command with a traceback.
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 from admin.cli.data_dir import DataDirUnusable
 from admin.cli.ports import PortOccupied
@@ -21,13 +22,18 @@ class CommandRefused(Exception):  # noqa: N818  it is a sentence for a person
     The text of the error is one line that gives the reason.
     """
 
+    exit_code: ClassVar[int] = 1
+
 
 _EXPECTED = (CommandRefused, ConfigError, DataDirUnusable, PortOccupied, ChildFailed, StateError, OSError)
 
 
 @contextmanager
 def report_failures(command: str) -> Iterator[None]:
-    """If the block raises an error that a person can fix, write one line to stderr and exit with status 1."""
+    """If the block raises an error that a person can fix, write one line to stderr and exit.
+
+    The exit code is 1, or the one that a CommandRefused names.
+    """
     try:
         yield
     except _EXPECTED as error:
@@ -48,4 +54,4 @@ def _find_first(error: BaseException) -> BaseException:
 def _exit_with(command: str, error: BaseException) -> None:
     text = " ".join(str(error).split()) or type(error).__name__
     sys.stderr.write(f"{command}: {mask_text(text)}\n")
-    sys.exit(1)
+    sys.exit(error.exit_code if isinstance(error, CommandRefused) else 1)

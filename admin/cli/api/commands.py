@@ -1,0 +1,178 @@
+"""`csms commands`: send commands to charge points, and look at their outcomes."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import msgspec
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+
+from admin.cli.api.client import Client, NotDone, Refused, with_server
+from admin.cli.api.options import BOUNDS, DEFAULT, Bounds, Options
+from admin.cli.api.output import print_document, print_list, warn
+from admin.cli.failures import CommandRefused
+from gateway.service.secrets import names_secret
+
+app = App(
+    name="commands", help="Send commands to charge points, and show their outcomes. Needs the admin API."
+)
+
+_COLUMNS = {
+    "id": "id",
+    "action": "action",
+    "status": "status",
+    "created": "created_at",
+    "settled": "settled_at",
+    "response": "response",
+    "error": "error.code",
+}
+_LIST = "/v1/tenants/{tenant}/charge-points/{charge_point}/commands"
+_AGREED = {"Accepted", "Scheduled", "RebootRequired", "Unlocked", "AcceptedCanceled"}
+"""Values of `status` in a response that mean that the charge point does what it was asked."""
+_UNDONE = {"offline", "call-error", "deadline-passed", "outcome-unknown", "not-accepted", "already-accepted"}
+
+type Seconds = Annotated[float | None, Parameter(validator=Number(gte=0, lte=600))]
+
+
+@app.command
+def send(
+    charge_point: str,
+    action: str,
+    payload: str = "{}",
+    *,
+    payload_file: Path | None = None,
+    wait: Seconds = None,
+    timeout: Annotated[float, Parameter(validator=Number(gte=1, lte=600))] = 30,
+    idempotency_key: str | None = None,
+    options: Options = DEFAULT,
+) -> None:
+    """Send an OCPP command to a charge point, and wait for its answer.
+
+    The exit code is 0 if the charge point agreed, or if it has not answered after --wait. It is 4 if the
+    charge point is offline, refused, or did not answer in time.
+
+    Parameters
+    ----------
+    charge_point
+        The id of the charge point, as `csms charge-points list` shows it.
+    action
+        The OCPP action, such as `Reset`.
+    payload
+        The OCPP request as JSON, such as `'{"type": "Soft"}'`. `-` reads it from stdin. Use stdin or
+        --payload-file for a secret, because other users of the machine can see the command line.
+    payload_file
+        A file with the OCPP request as JSON.
+    wait
+        The number of seconds to wait for the answer. By default, this is the timeout. With 0, the command
+        prints the id of the command at once, for `csms commands show`.
+    timeout
+        The number of seconds within which the charge point must answer.
+    idempotency_key
+        With the same key, action and payload, csms sends the command only once in 24 hours, so that you can
+        repeat this command safely.
+    """
+
+    async def work(client: Client) -> None:
+        asked = _read_payload(payload, payload_file)
+        headers = {} if idempotency_key is None else {"Idempotency-Key": _check_key(idempotency_key)}
+        try:
+            response = await client.ask(
+                "POST",
+                client.of_tenant("charge-points", charge_point, "commands", action),
+                body=asked,
+                headers=headers,
+                timeout_s=timeout + 30,
+                wait=wait,
+                timeout=timeout,
+            )
+        except Refused as error:
+            if error.kind not in _UNDONE:
+                raise
+            named = f" (command {error.problem['id']})" if "id" in error.problem else ""
+            raise NotDone(f"{error}{named}") from None
+        answer = response.json()
+        for warning in answer["warnings"]:
+            warn(f"warning: {warning}")
+        print_document(options.output, answer)
+        _judge(answer)
+
+    with_server("commands send", options, work)
+
+
+@app.command
+def show(command: str, *, options: Options = DEFAULT) -> None:
+    """Show a command and its outcome. csms keeps a command for 24 hours after its end.
+
+    Parameters
+    ----------
+    command
+        The id of the command, as `csms commands send` prints it.
+    """
+
+    async def work(client: Client) -> None:
+        print_document(options.output, await client.get(client.of_tenant("commands", command)))
+
+    with_server("commands show", options, work)
+
+
+@app.command(name="list")
+def list_(charge_point: str, *, bounds: Bounds = BOUNDS, options: Options = DEFAULT) -> None:
+    """List the commands of a charge point.
+
+    Parameters
+    ----------
+    charge_point
+        The id of the charge point, as `csms charge-points list` shows it.
+    """
+
+    async def work(client: Client) -> None:
+        path = client.of_tenant("charge-points", charge_point, "commands")
+        try:
+            await print_list(options.output, _COLUMNS, client.read_list(path, bounds))
+        except Refused as error:
+            if error.status in {httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED}:
+                await client.refuse_if_old(_LIST)
+            raise
+
+    with_server("commands list", options, work)
+
+
+def _read_payload(given: str, file: Path | None) -> dict[str, Any]:
+    source = "the payload"
+    if file is not None:
+        if given != "{}":
+            raise CommandRefused("the payload is given twice; leave out the argument or --payload-file")
+        text, source = file.read_text("utf-8"), str(file)
+    else:
+        text = sys.stdin.read() if given == "-" else given
+    try:
+        payload = msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise CommandRefused(f"{source} is not a JSON object ({error}); write it like {{}}") from None
+    if file is None and given != "-" and _holds_secret(payload):
+        raise CommandRefused(
+            "the payload holds a secret, and other users of this machine can see the command line; give it "
+            "with --payload-file, or through stdin with -"
+        )
+    return payload
+
+
+def _holds_secret(payload: dict[str, Any]) -> bool:
+    key = payload.get("key")
+    names_it = isinstance(key, str) and names_secret(key) and "value" in payload
+    return names_it or any(names_secret(name) for name in payload)
+
+
+def _check_key(key: str) -> str:
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise CommandRefused("--idempotency-key must have printable ASCII characters only, and no space")
+    return key
+
+
+def _judge(answer: dict[str, Any]) -> None:
+    """Raise NotDone if the charge point answered that it does not do what it was asked."""
+    status = (answer["response"] or {}).get("status")
+    if isinstance(status, str) and status not in _AGREED:
+        raise NotDone(f"{answer['charge_point']} answered {status}, so it did not do what it was asked")

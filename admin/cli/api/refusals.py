@@ -1,0 +1,73 @@
+"""`csms refusals` prints the handshakes that csms refused, with the reasons."""
+
+from typing import Annotated, Any
+
+import httpx
+import msgspec
+import trio
+from cyclopts import Parameter
+
+from admin.cli.api.client import Client, Refused, TryAgain, with_server
+from admin.cli.api.options import BOUNDS, DEFAULT, Bounds, Options
+from admin.cli.api.output import print_event, print_rows, warn
+from admin.cli.failures import CommandRefused
+
+_POLL_S = 2.0
+_OF_TENANT = "/v1/tenants/{tenant}/refusals"
+
+
+def refusals(
+    *,
+    charge_point: str | None = None,
+    unknown: Annotated[bool, Parameter(negative=())] = False,
+    follow: Annotated[bool, Parameter(negative=())] = False,
+    bounds: Bounds = BOUNDS,
+    options: Options = DEFAULT,
+) -> None:
+    """Print the handshakes that csms refused, the latest first. Needs the admin API.
+
+    Parameters
+    ----------
+    charge_point
+        Print only the refused handshakes of this registered charge point.
+    unknown
+        Print the refused handshakes that concern no known tenant. Only an API key for all tenants may read
+        them.
+    follow
+        Go on until Ctrl-C, and print each refusal that is new or happened again.
+    """
+
+    async def work(client: Client) -> None:
+        if unknown and charge_point is not None:
+            raise CommandRefused("--unknown and --charge-point exclude each other; give only one of them")
+        found = await _read(client, charge_point, bounds, unknown=unknown)
+        print_rows(options.output, found)
+        known = {msgspec.json.encode(item) for item in found}
+        while follow:
+            await trio.sleep(_POLL_S)
+            try:
+                found = await _read(client, charge_point, bounds, unknown=unknown)
+            except TryAgain as error:
+                warn(f"{error}; trying again")
+                continue
+            for item in reversed(found):
+                if msgspec.json.encode(item) not in known:
+                    print_event(options.output, item, item)
+            known = {msgspec.json.encode(item) for item in found}
+
+    with_server("refusals", options, work)
+
+
+async def _read(
+    client: Client, charge_point: str | None, bounds: Bounds, *, unknown: bool
+) -> list[dict[str, Any]]:
+    if charge_point is not None:
+        path = client.of_tenant("charge-points", charge_point, "refusals")
+        return list((await client.get(path))["items"])  # This list has one page, and takes no parameters.
+    path = "/v1/refusals" if unknown else client.of_tenant("refusals")
+    try:
+        return [item async for item in client.read_list(path, bounds)]
+    except Refused as error:
+        if error.status == httpx.codes.NOT_FOUND and not unknown:
+            await client.refuse_if_old(_OF_TENANT)
+        raise
