@@ -51,7 +51,13 @@ def _find_first(error: BaseException) -> BaseException:
     return error
 
 
+def _describe(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"cannot use {error.filename}: {error.strerror}"
+    return str(error)
+
+
 def _exit_with(command: str, error: BaseException) -> None:
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(_describe(error).split()) or type(error).__name__
     sys.stderr.write(f"{command}: {mask_text(text)}\n")
     sys.exit(error.exit_code if isinstance(error, CommandRefused) else 1)

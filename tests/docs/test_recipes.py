@@ -43,7 +43,7 @@ NOT_RUN = {
     "podman run --detach --name csms-gateway --network host --read-only --cap-drop all --security-opt "
     "no-new-privileges \\": "Not every machine has podman and the image. `make image-check` runs the same.",
 }
-PAGES = ("README.md", "docs/operations.md", "docs/connecting.md", "docs/archive.md")
+PAGES = ("README.md", "docs/operations.md", "docs/connecting.md", "docs/archive.md", "docs/cli.md")
 PRODUCTION = (
     "Run csms in production",
     "Run csms in a container",
@@ -241,6 +241,12 @@ def test_the_commands_in_the_readme_and_in_the_page_for_technicians_work(tmp_pat
         follow(shell, read_blocks("docs/connecting.md"))
     for word in ('"status":"Accepted"', '"reason":"Remote"', "event: frame", '[2,"', "Heartbeat"):
         assert word in output, output
+
+
+def test_the_commands_in_the_page_about_the_command_line_work(tmp_path: Path) -> None:
+    start = read_blocks("docs/operations.md", "Before you begin")[0]
+    with open_shell(tmp_path / "my checkout", ports_of_up(choose_ports(5)[0])) as shell:
+        follow(shell, [start, *read_blocks("docs/cli.md")])
 
 
 def test_the_commands_in_the_page_about_the_archive_work(tmp_path: Path, valkey: ValkeyServer) -> None:

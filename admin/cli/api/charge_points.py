@@ -21,6 +21,7 @@ _COLUMNS = {
     "vendor": "boot.data.chargePointVendor",
     "model": "boot.data.chargePointModel",
     "description": "description",
+    "troubles": "troubles.kind",
 }
 _OVERVIEW = "/v1/tenants/{tenant}/overview"
 
@@ -33,6 +34,7 @@ def list_(
     online: Annotated[bool | None, Parameter(negative="--offline")] = None,
     boot_status: BootStatus | None = None,
     prefix: str | None = None,
+    trouble: str | None = None,
     bounds: Bounds = BOUNDS,
     options: Options = DEFAULT,
 ) -> None:
@@ -46,11 +48,18 @@ def list_(
         List only charge points whose last BootNotification got this answer.
     prefix
         List only charge points whose id begins with this text.
+    trouble
+        List only charge points that have this kind of trouble now, such as `offline`, or `any`.
     """
 
     async def work(client: Client) -> None:
         found = client.read_list(
-            client.of_tenant("charge-points"), bounds, online=online, boot_status=boot_status, prefix=prefix
+            client.of_tenant("charge-points"),
+            bounds,
+            online=online,
+            boot_status=boot_status,
+            prefix=prefix,
+            trouble=trouble,
         )
         await print_list(options.output, _COLUMNS, found)
 

@@ -1,7 +1,9 @@
 """A client of the admin API whose errors are sentences for people."""
 
 import os
+import signal
 import ssl
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -137,6 +139,8 @@ class Client:
             )
         elif others := [one["detail"] for one in problem.get("errors", ())[1:5] if "detail" in one]:
             detail = " ".join([detail, *others])
+        if isinstance(command := problem.get("id"), str):
+            detail = f"{detail} (command {command})"
         if response.status_code == httpx.codes.NOT_FOUND and self.server.tenant is not None:
             detail = f"{detail} (tenant {self.server.tenant}, {self.server.url})"
         if response.status_code in {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE}:
@@ -188,9 +192,17 @@ class _Bearer(httpx.Auth):
 
 def with_server(command: str, options: Options, work: Callable[[Client], Awaitable[None]]) -> None:
     """Run `work` with a client of the server that the options name."""
-    with report_failures(f"csms {command}"):
-        server = profiles.choose(options.profile, options.data_dir, options.tenant, os.environ)
-        trio.run(_run, server, work)
+    # With the default action, Ctrl-C would leave half a file, and a terminal without its cursor.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    interrupted = False
+    try:
+        with report_failures(f"csms {command}"):
+            server = profiles.choose(options.profile, options.data_dir, options.tenant, os.environ)
+            trio.run(_run, server, work)
+    except* KeyboardInterrupt:
+        interrupted = True
+    if interrupted:
+        sys.exit(128 + signal.SIGINT)
 
 
 @asynccontextmanager

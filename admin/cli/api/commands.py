@@ -27,6 +27,7 @@ _COLUMNS = {
     "settled": "settled_at",
     "response": "response",
     "error": "error.code",
+    "API key": "api_key",
 }
 _LIST = "/v1/tenants/{tenant}/charge-points/{charge_point}/commands"
 _AGREED = {"Accepted", "Scheduled", "RebootRequired", "Unlocked", "AcceptedCanceled"}
@@ -90,8 +91,7 @@ def send(
         except Refused as error:
             if error.kind not in _UNDONE:
                 raise
-            named = f" (command {error.problem['id']})" if "id" in error.problem else ""
-            raise NotDone(f"{error}{named}") from None
+            raise NotDone(str(error)) from None
         answer = response.json()
         for warning in answer["warnings"]:
             warn(f"warning: {warning}")

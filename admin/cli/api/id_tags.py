@@ -93,7 +93,7 @@ def import_(
             _print_wrong(options.output, one)
         if wrong and not skip_wrong:
             raise CommandRefused(
-                f"{_count(len(wrong), 'row')} of {len(rows) + len(wrong)} wrong, so nothing was imported; "
+                f"{len(wrong)} of {len(rows) + len(wrong)} rows are wrong, so nothing was imported; "
                 "mend them, or give --skip-wrong to import the others"
             )
         outcome = await import_rows(
@@ -102,7 +102,8 @@ def import_(
         _print_outcome(options.output, outcome, len(wrong), dry_run=dry_run)
         if wrong or outcome.refused:
             raise CommandRefused(
-                f"{_count(len(wrong) + outcome.refused, 'row')} wrong; mend them and run the command again"
+                f"{len(wrong) + outcome.refused} of {len(rows) + len(wrong)} rows are wrong; mend them, and "
+                "run the command again"
             )
 
     with_server("id-tags import", options, work)
@@ -148,7 +149,3 @@ def _print_outcome(form: Form, outcome: Outcome, wrong: int, *, dry_run: bool) -
             f"{would}created: {outcome.created}, {would}changed: {outcome.changed}, unchanged: "
             f"{outcome.unchanged}, wrong: {refused}"
         )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun} is" if number == 1 else f"{number} {noun}s are"

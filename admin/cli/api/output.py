@@ -41,7 +41,7 @@ def print_rows(form: Form, items: Iterable[Mapping[str, Any]]) -> None:
         for item in items:
             print_json(item)
     else:
-        rows = list(items)
+        rows = [row for item in items for row in _spread(item)]
         names = dict.fromkeys(name for row in rows for name in row)
         if not rows:
             write_line("none")
@@ -94,9 +94,12 @@ def warn(text: str) -> None:
 
 
 def find(item: Any, name: str) -> Any:
-    """Return the member that the dotted name leads to, or None."""
+    """Return the member that the dotted name leads to, or None. Of a list, return it of each item."""
     for part in name.split("."):
-        item = item.get(part) if isinstance(item, Mapping) else None
+        if isinstance(item, list):
+            item = [one.get(part) for one in item if isinstance(one, Mapping)]
+        else:
+            item = item.get(part) if isinstance(item, Mapping) else None
     return item
 
 
@@ -126,6 +129,15 @@ def _flatten(prefix: str, document: Mapping[str, Any], plain: dict[str, Any], li
             lists[f"{prefix}{name}"] = value
         else:
             plain[f"{prefix}{name}"] = value
+
+
+def _spread(item: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a row for each object in an inner list, such as each trouble of a charge point."""
+    for name, value in item.items():
+        if isinstance(value, list) and value and all(isinstance(part, Mapping) for part in value):
+            others = {other: of for other, of in item.items() if other != name}
+            return [{**others, **{f"{name}.{inner}": of for inner, of in part.items()}} for part in value]
+    return [dict(item)]
 
 
 def _table(columns: Columns, rows: Iterable[Mapping[str, Any]], *, dotted: bool = True) -> Table:

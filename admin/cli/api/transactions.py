@@ -28,7 +28,7 @@ _COLUMNS = {
     "reason": "reason",
 }
 _EXPORTED = (
-    *("id", "charge_point", "transaction_id", "connector_id", "id_tag", "state", "started_at", "meter_start"),
+    *("id", "charge_point", "connector_id", "id_tag", "state", "started_at", "meter_start"),
     *("stopped_at", "meter_stop", "stop_id_tag", "reason", "ended.at", "ended.meter", "energy_wh"),
     *("reservation_id", "contradicting_stops"),
 )

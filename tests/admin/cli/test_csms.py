@@ -14,6 +14,14 @@ from tests.support.up_process import csms, one_line
     [
         *([], ["up"], ["gateway"], ["admin"], ["api-key"], ["api-key", "create"]),
         *(["archive"], ["doctor"], ["health"], ["nodes"]),
+        *(["charge-points"], ["commands", "send"], ["events"], ["id-tags", "import"], ["profiles", "add"]),
+        *(
+            ["refusals"],
+            ["tokens", "create"],
+            ["trace", "follow"],
+            ["transactions", "export"],
+            ["completion"],
+        ),
     ],
 )
 def test_every_command_of_csms_has_a_help_text(command: list[str]) -> None:
@@ -98,3 +106,10 @@ async def test_csms_store_accept_pepper_makes_the_pepper_of_the_configuration_th
     assert (await run("store", "accept-pepper")).startswith("Done: ")
     assert (await run("store", "accept-pepper")).startswith("Nothing was changed")
     assert (await run("api-key", "create", "x")).startswith("csms_")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_of_a_shell_knows_the_commands(shell: str) -> None:
+    done = csms("completion", shell)
+    assert done.returncode == 0
+    assert "charge-points" in done.stdout

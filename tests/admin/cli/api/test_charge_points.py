@@ -1,0 +1,64 @@
+import json
+
+import httpx
+
+from tests.admin.api import TENANT, Api
+from tests.admin.cli.api.run import Run
+from tests.admin.fake_session import connected
+from tests.support.up_process import one_line
+
+PATH = f"/v1/tenants/{TENANT}/charge-points"
+
+
+async def register(api: Api, *names: str) -> None:
+    for name in names:
+        response = await api.client.put(f"{PATH}/{name}", json={"description": f"bay of {name}"})
+        assert response.status_code == 201
+
+
+async def test_the_list_shows_the_charge_points_that_the_filters_find(api: Api, run: Run) -> None:
+    await register(api, "A-1", "A-2", "B-1")
+    async with connected(api.store, TENANT, "A-1"):
+        listed = await run("charge-points", "list", "--prefix", "A-", "--output", "json")
+        online = await run("charge-points", "list", "--online")
+        offline = await run("charge-points", "list", "--offline")
+    assert [json.loads(line)["id"] for line in listed.stdout.splitlines()] == ["A-1", "A-2"]
+    assert "A-1" in online.stdout
+    assert "A-2" not in online.stdout
+    assert "A-1" not in offline.stdout
+    assert "bay of B-1" in offline.stdout
+
+
+async def test_one_charge_point_is_shown_with_all_its_members(api: Api, run: Run) -> None:
+    await register(api, "A-1")
+    shown = json.loads((await run("charge-points", "show", "A-1", "-o", "json")).stdout)
+    assert shown == (await api.client.get(f"{PATH}/A-1")).json()
+    table = (await run("charge-points", "show", "A-1")).stdout
+    assert all(member in table for member in ("description", "bay of A-1", "connection.online"))
+
+
+async def test_a_charge_point_that_is_online_is_disconnected(api: Api, run: Run) -> None:
+    async with connected(api.store, TENANT, "A-1"):
+        done = await run("charge-points", "disconnect", "A-1")
+        assert (done.returncode, done.stdout) == (0, "the gateway closes the connection of A-1\n")
+    await register(api, "A-2")
+    done = await run("charge-points", "disconnect", "A-2")
+    assert done.returncode == 4
+    assert one_line(done).endswith("A-2 is offline, so there is no connection to close")
+
+
+async def test_troubles_are_shown_or_the_server_is_called_too_old(api: Api, run: Run) -> None:
+    """The server of these tests may be of either release."""
+    await register(api, "A-1")
+    answer: httpx.Response = await api.client.get(f"{PATH}/A-1")
+    done = await run("charge-points", "troubles", "A-1")
+    if "troubles" in answer.json():
+        assert done.returncode == 0
+    else:
+        assert "is too old for this" in one_line(done)
+    overview = await api.client.get(f"/v1/tenants/{TENANT}/overview")
+    done = await run("charge-points", "troubles")
+    if overview.is_success:
+        assert done.returncode == 0
+    else:
+        assert "it has no /v1/tenants/{tenant}/overview" in one_line(done)
