@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 import httpx
 from cyclopts import App, Parameter
 
-from admin.cli.api.client import Client, NotDone, Refused, with_server
+from admin.cli.api.client import Client, with_server
+from admin.cli.api.errors import NotDone, Refused
 from admin.cli.api.options import BOUNDS, DEFAULT, Bounds, Options
 from admin.cli.api.output import print_document, print_list, write_line
 from admin.cli.failures import CommandRefused

@@ -14,6 +14,7 @@ import msgspec
 import trio
 
 from admin.cli.api import profiles
+from admin.cli.api.errors import Busy, Refused, explaining
 from admin.cli.api.options import Bounds, Options
 from admin.cli.api.output import warn
 from admin.cli.api.profiles import Server
@@ -22,38 +23,6 @@ from admin.cli.failures import CommandRefused, report_failures
 _TIMEOUT = httpx.Timeout(60, connect=10)
 _PAGE = 1000
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-
-
-class TryAgain(CommandRefused):
-    """The server cannot be reached, or cannot do the work now. The same command may succeed later."""
-
-    exit_code = 3
-
-
-class NotDone(CommandRefused):
-    """csms did its part, but the charge point did not do what it was asked."""
-
-    exit_code = 4
-
-
-class Refused(CommandRefused):
-    """The server answered with a problem document. `status` is its HTTP status."""
-
-    def __init__(self, text: str, status: int, problem: dict[str, Any]) -> None:
-        super().__init__(text)
-        self.status, self.problem = status, problem
-
-    @property
-    def kind(self) -> str:
-        return str(self.problem.get("type", "")).rpartition(":")[2]
-
-
-class Busy(TryAgain):
-    """The server asks for patience: after `after_s` seconds, the same request may succeed."""
-
-    def __init__(self, text: str, after_s: float) -> None:
-        super().__init__(text)
-        self.after_s = after_s
 
 
 class Client:
@@ -92,7 +61,7 @@ class Client:
             headers={**type_, **(headers or {})},
             timeout=_TIMEOUT if timeout_s is None else httpx.Timeout(timeout_s, connect=10),
         )
-        with self.explaining():
+        with explaining(self.server.url):
             response = await self.http.send(request)
         return self.check(response)
 
@@ -146,37 +115,6 @@ class Client:
         if response.status_code in {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE}:
             raise Busy(detail, _seconds(response.headers.get("Retry-After")))
         raise Refused(detail, response.status_code, problem)
-
-    def explaining(self) -> "_Explaining":
-        return _Explaining(self.server)
-
-
-class _Explaining:
-    """Turns the errors of httpx in a block into TryAgain or CommandRefused."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if not isinstance(error, httpx.HTTPError):
-            return
-        url = self._server.url
-        text = str(error) or type(error).__name__
-        if "CERTIFICATE_VERIFY_FAILED" in text:
-            raise CommandRefused(
-                f"the certificate of {url} is not trusted ({text}); name its authority in ca_file of the "
-                "profile, or in CSMS_CA_FILE"
-            ) from None
-        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-            raise TryAgain(
-                f"cannot reach {url} ({text}); start the admin process, or correct the address"
-            ) from None
-        if isinstance(error, httpx.TimeoutException):
-            raise TryAgain(f"{url} did not answer in time; try again, or look at its logs") from None
-        raise TryAgain(f"the connection to {url} broke ({text}); try again") from None
 
 
 class _Bearer(httpx.Auth):

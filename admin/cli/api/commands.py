@@ -9,7 +9,8 @@ import msgspec
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from admin.cli.api.client import Client, NotDone, Refused, with_server
+from admin.cli.api.client import Client, with_server
+from admin.cli.api.errors import NotDone, Refused
 from admin.cli.api.options import BOUNDS, DEFAULT, Bounds, Options
 from admin.cli.api.output import print_document, print_list, warn
 from admin.cli.failures import CommandRefused

@@ -9,7 +9,8 @@ import trio
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from admin.cli.api.client import Busy, Client, Refused, TryAgain
+from admin.cli.api.client import Client
+from admin.cli.api.errors import Busy, Refused, TryAgain
 from admin.cli.api.id_tag_rows import IdTagRow, WrongRow, fold
 from admin.cli.api.options import Bounds
 

@@ -7,7 +7,8 @@ import msgspec
 import trio
 from cyclopts import Parameter
 
-from admin.cli.api.client import Client, Refused, TryAgain, with_server
+from admin.cli.api.client import Client, with_server
+from admin.cli.api.errors import Refused, TryAgain
 from admin.cli.api.options import BOUNDS, DEFAULT, Bounds, Options
 from admin.cli.api.output import print_event, print_rows, warn
 from admin.cli.failures import CommandRefused

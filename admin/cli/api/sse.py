@@ -8,7 +8,8 @@ import httpx
 import msgspec
 import trio
 
-from admin.cli.api.client import Busy, Client, Refused, TryAgain
+from admin.cli.api.client import Client
+from admin.cli.api.errors import Busy, Refused, TryAgain, explaining
 from admin.cli.api.output import warn
 
 _SILENCE = httpx.Timeout(40, connect=10)
@@ -90,7 +91,7 @@ async def parse(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Block]:
 
 async def _read(client: Client, path: str, cursor: str) -> AsyncGenerator[Block]:
     headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": cursor} if cursor else {})
-    with client.explaining():
+    with explaining(client.server.url):
         async with client.http.stream("GET", path, headers=headers, timeout=_SILENCE) as response:
             if not response.is_success:
                 await response.aread()

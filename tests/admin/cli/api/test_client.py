@@ -1,12 +1,19 @@
 """What a person reads when a request fails, and which exit code a program gets."""
 
 import socket
+import ssl
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import trio
+import trustme
 
-from admin.cli.api.client import Busy, Client, Refused, open_client
+from admin.cli.api.client import Client, open_client
+from admin.cli.api.errors import Busy, Refused
 from admin.cli.api.options import Bounds
 from admin.cli.api.profiles import Server
 from admin.cli.failures import CommandRefused
@@ -116,7 +123,36 @@ async def test_a_server_without_a_route_is_too_old_for_it() -> None:
         await client.refuse_if_old("/v1/new")
 
 
-async def test_a_file_without_certificates_is_refused_in_one_line(tmp_path: Any) -> None:
+async def test_a_server_is_trusted_only_by_the_authority_that_the_profile_names(tmp_path: Path) -> None:
+    authority, other = trustme.CA(), trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    other.cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+
+    async def serve(stream: trio.SSLStream[trio.SocketStream]) -> None:
+        with suppress(trio.BrokenResourceError):  # The client that trusts another authority.
+            await stream.receive_some()
+            await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    async with trio.open_nursery() as nursery:
+        listen = partial(trio.serve_ssl_over_tcp, serve, 0, context, host="127.0.0.1")
+        [listener] = await nursery.start(listen)
+        url = f"https://localhost:{listener.transport_listener.socket.getsockname()[1]}"
+        for file in ("authority.pem", "other.pem"):
+            server = Server(url=url, api_key="k", key_from="", tenant=None, ca_file=tmp_path / file)
+            async with open_client(server) as client:
+                if file == "authority.pem":
+                    assert await client.get("/") == {}
+                else:
+                    with pytest.raises(
+                        CommandRefused, match=r"is not trusted \(.*issuer.*\); name its authority"
+                    ):
+                        await client.get("/")
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_file_without_certificates_is_refused_in_one_line(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     for content in (None, "no certificate"):
         if content is not None:

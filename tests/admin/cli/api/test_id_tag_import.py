@@ -6,7 +6,8 @@ import httpx
 import pytest
 from trio.testing import MockClock
 
-from admin.cli.api.client import Client, Refused, TryAgain
+from admin.cli.api.client import Client
+from admin.cli.api.errors import Refused, TryAgain
 from admin.cli.api.id_tag_import import Outcome, import_rows
 from admin.cli.api.id_tag_rows import IdTagRow, WrongRow
 from admin.cli.api.profiles import Server

@@ -8,7 +8,8 @@ import trio
 from trio.testing import MockClock
 
 from admin.cli.api import sse
-from admin.cli.api.client import Client, Refused, TryAgain
+from admin.cli.api.client import Client
+from admin.cli.api.errors import Refused, TryAgain
 from admin.cli.api.profiles import Server
 from admin.cli.api.sse import Block, Seen, follow, parse
 
