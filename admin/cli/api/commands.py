@@ -1,6 +1,5 @@
 """`csms commands`: send commands to charge points, and look at their outcomes."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,10 +61,10 @@ def send(
     action
         The OCPP action, such as `Reset`.
     payload
-        The OCPP request as JSON, such as `'{"type": "Soft"}'`. `-` reads it from stdin. Use stdin or
-        --payload-file for a secret, because other users of the machine can see the command line.
+        The OCPP request as JSON, such as `'{"type": "Soft"}'`. Use --payload-file for a secret, because
+        other users of the machine can see the command line.
     payload_file
-        A file with the OCPP request as JSON.
+        A file with the OCPP request as JSON. `/dev/stdin` reads it from a pipe.
     wait
         The number of seconds to wait for the answer. By default, this is the timeout. With 0, the command
         prints the id of the command at once, for `csms commands show`.
@@ -147,15 +146,15 @@ def _read_payload(given: str, file: Path | None) -> dict[str, Any]:
             raise CommandRefused("the payload is given twice; leave out the argument or --payload-file")
         text, source = file.read_text("utf-8"), str(file)
     else:
-        text = sys.stdin.read() if given == "-" else given
+        text = given
     try:
         payload = msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.MsgspecError as error:
         raise CommandRefused(f"{source} is not a JSON object ({error}); write it like {{}}") from None
-    if file is None and given != "-" and _holds_secret(payload):
+    if file is None and _holds_secret(payload):
         raise CommandRefused(
             "the payload holds a secret, and other users of this machine can see the command line; give it "
-            "with --payload-file, or through stdin with -"
+            "with --payload-file"
         )
     return payload
 

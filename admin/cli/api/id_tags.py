@@ -1,11 +1,8 @@
 """`csms id-tags`: import and export the id tags of a tenant as CSV."""
 
 import csv
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import msgspec
 from cyclopts import App, Parameter
@@ -80,7 +77,7 @@ def import_(
     Parameters
     ----------
     file
-        The CSV file in UTF-8. `-` means stdin.
+        The CSV file in UTF-8.
     dry_run
         Change nothing, and say what the command would do.
     skip_wrong
@@ -111,24 +108,14 @@ def import_(
 
 def _read_file(path: Path) -> tuple[list[IdTagRow], list[WrongRow]]:
     rows, wrong = list[IdTagRow](), list[WrongRow]()
-    with _open(path) as file:
+    # Spreadsheets write a byte order mark.
+    with path.open(encoding="utf-8-sig", newline="") as file:
         for one in id_tag_rows.read(file):
             if isinstance(one, IdTagRow):
                 rows.append(one)
             else:
                 wrong.append(one)
     return rows, wrong
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[TextIO]:
-    if str(path) == "-":
-        sys.stdin.reconfigure(encoding="utf-8-sig", newline="")  # type: ignore[union-attr]  # it is no test's
-        yield sys.stdin
-        return
-    # Spreadsheets write a byte order mark.
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        yield file
 
 
 def _print_wrong(form: Form, wrong: WrongRow) -> None:

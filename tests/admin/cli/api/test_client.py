@@ -48,6 +48,13 @@ async def test_without_a_tenant_the_error_says_how_to_name_one(run: Run) -> None
     assert "no tenant is named; give --tenant" in one_line(await run("tokens", "list", CSMS_TENANT=""))
 
 
+@pytest.mark.parametrize(
+    "arguments", [("tokens", "list", "--limit", "0"), ("tokens", "list", "--al"), ("tokens", "lsit")]
+)
+def test_a_wrong_option_has_an_exit_code_of_its_own(arguments: tuple[str, ...]) -> None:
+    assert csms(*arguments).returncode == 2
+
+
 def test_a_server_that_does_not_listen_has_an_exit_code_of_its_own() -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))

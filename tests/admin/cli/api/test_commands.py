@@ -82,6 +82,7 @@ async def test_a_secret_goes_through_a_file_and_is_never_printed(api: Api, run: 
     refused = one_line(await run(*send, SECRET))
     assert "the payload holds a secret" in refused
     assert secret not in refused
+    assert "with --payload-file" in refused
     (tmp_path / "payload").write_text(SECRET)
     async with connected(api.store, TENANT, "CP-1"):
         done = await run(*send, "--payload-file", str(tmp_path / "payload"))
