@@ -144,12 +144,12 @@ def _read_payload(given: str, file: Path | None) -> dict[str, Any]:
     if file is not None:
         if given != "{}":
             raise CommandRefused("the payload is given twice; leave out the argument or --payload-file")
-        text, source = file.read_text("utf-8"), str(file)
+        text, source = file.read_bytes(), str(file)
     else:
-        text = given
+        text = given.encode()
     try:
         payload = msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CommandRefused(f"{source} is not a JSON object ({error}); write it like {{}}") from None
     if file is None and _holds_secret(payload):
         raise CommandRefused(

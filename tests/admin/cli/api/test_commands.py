@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,7 @@ async def test_a_command_that_waits_no_longer_is_no_failure(api: Api, run: Run) 
         (["[]"], "the payload is not a JSON object"),
         (['{"type": "Warm"}'], "must be Hard or Soft"),
         (['{"type": "Soft"}', "--payload-file", "x"], "the payload is given twice"),
+        (["--payload-file", sys.executable], f"{sys.executable} is not a JSON object"),
         (["--payload-file", "/nonexistent"], "cannot use /nonexistent: No such file or directory"),
         (["{}", "--idempotency-key", "a b"], "--idempotency-key must have printable ASCII"),
     ],
