@@ -1,5 +1,6 @@
 """`csms refusals` prints the handshakes that csms refused, with the reasons."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import httpx
@@ -9,9 +10,9 @@ from cyclopts import Parameter
 
 from admin.cli.api.client import Client, with_server
 from admin.cli.api.errors import Refused, TryAgain
-from admin.cli.api.options import BOUNDS, DEFAULT, Bounds, Options
+from admin.cli.api.options import BOUNDS, DEFAULT, Bounds, Form, Options
 from admin.cli.api.output import print_event, print_rows, warn
-from admin.cli.failures import CommandRefused
+from admin.cli.failures import CommandRefused, report_failures
 
 _POLL_S = 2.0
 _OF_TENANT = "/v1/tenants/{tenant}/refusals"
@@ -37,26 +38,36 @@ def refusals(
     follow
         Go on until Ctrl-C, and print each refusal that is new or happened again.
     """
+    if unknown and charge_point is not None:
+        with report_failures("csms refusals"):
+            raise CommandRefused("--unknown and --charge-point exclude each other; give only one of them")
 
     async def work(client: Client) -> None:
-        if unknown and charge_point is not None:
-            raise CommandRefused("--unknown and --charge-point exclude each other; give only one of them")
-        found = await _read(client, charge_point, bounds, unknown=unknown)
-        print_rows(options.output, found)
-        known = {msgspec.json.encode(item) for item in found}
-        while follow:
-            await trio.sleep(_POLL_S)
-            try:
-                found = await _read(client, charge_point, bounds, unknown=unknown)
-            except TryAgain as error:
-                warn(f"{error}; trying again")
-                continue
-            for item in reversed(found):
-                if msgspec.json.encode(item) not in known:
-                    print_event(options.output, item, item)
-            known = {msgspec.json.encode(item) for item in found}
+        async def read() -> list[dict[str, Any]]:
+            return await _read(client, charge_point, bounds, unknown=unknown)
+
+        await print_refusals(read, options.output, endless=follow)
 
     with_server("refusals", options, work)
+
+
+async def print_refusals(
+    read: Callable[[], Awaitable[list[dict[str, Any]]]], form: Form, *, endless: bool
+) -> None:
+    """Print the list, and then each item that is new or has changed."""
+    found = await read()
+    print_rows(form, found)
+    while endless:
+        known = {msgspec.json.encode(item) for item in found}
+        await trio.sleep(_POLL_S)
+        try:
+            found = await read()
+        except TryAgain as error:
+            warn(f"{error}; trying again")
+            continue
+        for item in reversed(found):
+            if msgspec.json.encode(item) not in known:
+                print_event(form, item, item)
 
 
 async def _read(

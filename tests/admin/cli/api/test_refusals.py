@@ -1,3 +1,10 @@
+import json
+from typing import Any
+
+import pytest
+
+from admin.cli.api.errors import Refused, TryAgain
+from admin.cli.api.refusals import print_refusals
 from tests.admin.api import TENANT, Api
 from tests.admin.cli.api.run import Run
 from tests.support.up_process import one_line
@@ -19,3 +26,29 @@ async def test_refusals_of_the_tenant_are_listed_or_the_server_is_called_too_old
         assert done.returncode == 0
     else:
         assert "it has no /v1/tenants/{tenant}/refusals" in one_line(done)
+
+
+@pytest.mark.usefixtures("autojump_clock")
+async def test_new_and_changed_refusals_are_followed_while_the_server_comes_and_goes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    old, new, again = ({"reason": reason, "times": n} for reason, n in (("a", 1), ("b", 1), ("a", 2)))
+    answers: list[list[dict[str, Any]] | Exception] = [
+        [old],
+        [new, old],
+        TryAgain("cannot reach it"),
+        [again, new],
+        Refused("the key is gone", 401, {}),
+    ]
+
+    async def read() -> list[dict[str, Any]]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with pytest.raises(Refused):
+        await print_refusals(read, "json", endless=True)
+    printed = capsys.readouterr()
+    assert [json.loads(line) for line in printed.out.splitlines()] == [old, new, again]
+    assert printed.err == "cannot reach it; trying again\n"
