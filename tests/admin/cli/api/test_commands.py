@@ -10,7 +10,7 @@ from tests.admin.cli.api.run import Run
 from tests.admin.fake_session import FakeSession, connected, is_silent, refuses
 from tests.support.up_process import one_line
 
-SECRET = '{"key": "AuthorizationKey", "value": "0123456789abcdef0123"}'
+SECRET = '{"key": "AuthorizationKey", "value": "9f2c71d5e08b4a63c1d7"}'
 RESET = ("commands", "send", "CP-1", "Reset", '{"type": "Soft"}')
 
 
@@ -43,11 +43,13 @@ async def test_a_callerror_and_no_answer_and_no_connection_have_the_same_exit_co
         done = await run(*RESET)
         assert done.returncode == 4
         assert "NotSupported" in one_line(done)
-    done = await run(*RESET)
+    response = await api.client.put(f"/v1/tenants/{TENANT}/charge-points/CP-2", json={})
+    assert response.status_code == 201
+    done = await run("commands", "send", "CP-2", *RESET[3:])
     assert done.returncode == 4
     assert "offline" in one_line(done)
-    async with connected(api.store, TENANT, "CP-1", is_silent):
-        done = await run(*RESET, "--timeout", "1")
+    async with connected(api.store, TENANT, "CP-3", is_silent):
+        done = await run("commands", "send", "CP-3", *RESET[3:], "--timeout", "1")
         assert done.returncode == 4
         assert "(command " in one_line(done)
 
