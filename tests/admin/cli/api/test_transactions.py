@@ -1,5 +1,6 @@
 import csv
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,10 @@ async def ids(api: Api) -> list[str]:
     begun: list[str] = []
     async with connected(api.store, TENANT, "CP.1") as session:
         for day in (1, 2, 3):
-            text = f"2026-01-0{day}T08:00:00Z"
-            start = a_start(connector_id=day, timestamp=text)
+            at = datetime(2026, 1, day, 8, tzinfo=UTC)
+            start = a_start(
+                connector_id=day, timestamp=at.isoformat(), started_ms=round(at.timestamp() * 1000)
+            )
             outcome = await transactions.start(api.store, session.lease, start, ANSWER)
             begun.insert(0, f"CP.1.{outcome.id}")
     return begun
