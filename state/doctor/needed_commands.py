@@ -28,7 +28,10 @@ _KEYS = (keys.META, keys.node("x"), keys.held(0, "x"), keys.tokens("x"))
 def needed() -> list[str]:
     """Return the commands that csms sends, and those that its Lua steps call."""
     by_lua = {name.upper() for script in SCRIPTS.values() for name in _BY_LUA.findall(script.source)}
-    return sorted({*_BY_PYTHON.split(), *by_lua})
+    by_python = {*_BY_PYTHON.split()}
+    # A command with subcommands, such as XINFO, is judged by those of them that csms uses.
+    by_lua -= {name.partition("|")[0] for name in by_python if "|" in name}
+    return sorted(by_python | by_lua)
 
 
 async def find_refused(ask: Ask, probe_key: str) -> list[str]:
