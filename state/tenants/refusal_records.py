@@ -143,7 +143,9 @@ async def _drop(store: Store, owner: str | None, names: Sequence[str]) -> None:
 def _keep(owner: str | None, one: Refusals, kind: Kind) -> tuple[Sequence[str], Sequence[Arg]]:
     order = keys.refusal_order(owner)
     tenant = order if owner is None else keys.tokens(owner)
-    name = f"{_LETTERS[kind]}{_hash(one.address)}{_hash(one.charge_point or '')}{one.reason}"
+    # Nobody's records have many tenants, and each of them its own records.
+    tenant_part = "" if owner is not None or one.tenant is None else f"@{_hash(one.tenant)}"
+    name = f"{_LETTERS[kind]}{_hash(one.address)}{_hash(one.charge_point or '')}{one.reason}{tenant_part}"
     last = msgspec.json.encode(msgspec.convert(one._asdict(), RefusalRecord))
     args = (int(owner is not None), name, one.first_ms, one.last_ms, one.times, last, KEPT_MS)
     return (tenant, keys.refusal_records(owner), order), args
@@ -153,7 +155,7 @@ def _matches(name: str, wanted: Filter) -> bool:
     return (
         (wanted.address is None or name[1 : 1 + _HASHED] == _hash(wanted.address))
         and (wanted.charge_point is None or name[1 + _HASHED : 1 + 2 * _HASHED] == _hash(wanted.charge_point))
-        and (wanted.reason is None or name[1 + 2 * _HASHED :] == wanted.reason)
+        and (wanted.reason is None or name[1 + 2 * _HASHED :].partition("@")[0] == wanted.reason)
     )
 
 

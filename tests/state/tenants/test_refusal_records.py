@@ -88,6 +88,12 @@ async def test_refusals_that_name_no_known_tenant_are_those_of_nobody(acme: Stor
     assert await acme.execute("EXISTS", keys.refusal_records("amce")) == 0
 
 
+async def test_each_unknown_tenant_has_records_of_its_own(acme: Store) -> None:
+    await keep(acme, refused(1, tenant="amce"), refused(2, tenant="acm"), refused(3, tenant=None))
+    assert [one.tenant for one in await listed(acme, None)] == [None, "acm", "amce"]
+    assert len(await listed(acme, None, reason="wrong_token")) == 3
+
+
 @pytest.mark.parametrize("tenant", ["acme", None])
 async def test_a_list_has_pages_and_filters(acme: Store, tenant: str | None) -> None:
     for number in range(10):
