@@ -1,6 +1,6 @@
 """Transactions that have left the store, as the routes read them from the archive."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -16,6 +16,7 @@ from admin.http.problems import Problem, not_found
 from admin.http.times import Time
 from admin.services import Services
 from state.paging import Page, decode_cursor, encode_cursor
+from state.tenants.id_tags import fold
 from state.transactions import archiving, listing, meter_values
 from state.transactions.listing import Transaction, index_name, moment, parse_public_id
 from state.transactions.stored_values import StoredValues
@@ -105,17 +106,32 @@ async def read_values(
     return meter_values.cut_page(record.values, after=cursor, limit=limit)
 
 
+async def find_archived(
+    services: Services, tenant: str, names: Sequence[tuple[str, int]]
+) -> list[Transaction | None]:
+    """Return each transaction, named by its charge point and its id, as it is in the archive, or None.
+
+    Raises Problem (503).
+    """
+    reader = await _find_archive(services) if names else None
+    if reader is None:
+        return [None] * len(names)
+    return await _in_thread(_read_transactions, reader, tenant, names)
+
+
 async def list_archived(
     services: Services,
     tenant: str,
     page: Page[Transaction],
     *,
     charge_point: str | None,
+    id_tag: str | None,
     since_ms: int | None,
     cursor: str | None,
     limit: int,
 ) -> Page[Read]:
     """Add to a page of the store what the archive has in the same part of the list. Raises Problem (503)."""
+    tag = None if id_tag is None else fold(id_tag)
     stored = {_name(one): Read(one, None) for one in page.items}
     if (reader := await _find_archive(services)) is None:
         return Page(tuple(stored.values()), page.next)
@@ -132,7 +148,8 @@ async def list_archived(
     end = None if page.next is None else decode_cursor(page.next).decode()
     archived = {one.listed: one for one in listed if end is None or one.listed > end}
     names = sorted({*stored, *archived}, reverse=True)
-    items = [stored.get(name) or await _read_listed(reader, archived[name]) for name in names[:limit]]
+    read = [stored.get(name) or await _read_listed(reader, archived[name]) for name in names[:limit]]
+    items = [one for one in read if tag is None or fold(one.transaction.id_tag) == tag]
     if len(names) > limit:
         return Page(tuple(items), encode_cursor(names[limit - 1].encode()))
     return Page(tuple(items), page.next)
@@ -170,6 +187,13 @@ async def _explain_absence(services: Services) -> Problem:
 def _read_head(reader: Reader, tenant: str, charge_point: str, id_: int) -> Record | None:
     found = reader.find(tenant, charge_point, id_)
     return None if found is None else reader.read_head(found)
+
+
+def _read_transactions(
+    reader: Reader, tenant: str, names: Sequence[tuple[str, int]]
+) -> list[Transaction | None]:
+    heads = [_read_head(reader, tenant, *name) for name in names]
+    return [None if head is None else head.transaction for head in heads]
 
 
 def _read_some(

@@ -262,6 +262,14 @@ MEMBERS: Final[dict[str, dict[str, Member]]] = {
             "text or null",
             "Public id of the transaction. Null means that the charge point named no transaction.",
         ),
+        "energy_wh": Member(
+            "whole number or null",
+            "The energy register of the last value that has it, in Wh. Null means that no value has it.",
+        ),
+        "power_w": Member(
+            "whole number or null",
+            "The imported power of the last value that has it, in W. Null means that no value has it.",
+        ),
     },
     **{
         f"command.{status}": {

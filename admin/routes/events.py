@@ -3,13 +3,14 @@
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import trio
 from quart import Response, request
+from quart_schema import document_querystring
 
-from admin.http import convert, describes, new_blueprint, sse, times
+from admin.http import bodies, convert, describes, invalid, new_blueprint, sse, times
 from admin.http.openapi import components
 from admin.http.times import Time
 from admin.routes import event_kinds
@@ -52,7 +53,35 @@ class EventAnswer(msgspec.Struct, frozen=True, kw_only=True):
     ]
 
 
+class EventQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    kind: Annotated[
+        Annotated[str, msgspec.Meta(max_length=2000)] | None,
+        msgspec.Meta(
+            description="Send only events of these kinds, separated by commas. `transaction` stands for all "
+            "kinds that begin with `transaction.`.",
+            examples=["transaction,meter_values"],
+        ),
+    ] = None
+    charge_point: Annotated[
+        str | None, msgspec.Meta(description="Send only events of this charge point.")
+    ] = None
+
+
+class Wanted(NamedTuple):
+    """The kinds and the charge point of the events that a client wants. None stands for all."""
+
+    kinds: frozenset[str] | None
+    charge_point: str | None
+
+    def has(self, event: Event) -> bool:
+        return (self.kinds is None or event.kind in self.kinds) and self.charge_point in {
+            None,
+            event.charge_point,
+        }
+
+
 @blueprint.get("/v1/tenants/<name:tenant>/events")
+@document_querystring(EventQuery)
 @describes(
     parameters=[sse.LAST_EVENT_ID],
     schemas=components(EventAnswer)[1],
@@ -82,11 +111,14 @@ async def stream_events(tenant: str) -> Response:
     """Follow the events of a tenant live.
 
     Without the header Last-Event-ID, the stream begins with the next event. With the header, the stream
-    begins after the event with that id. Events are kept for 6 hours. The charge points of a tenant are spread
-    over 256 partitions, and only the latest 10,000 events of each partition are kept. While no event happens,
-    the server sends a comment line every ten seconds. The events of one charge point are sent in the order in
-    which they happened. An event may be delivered more than once.
+    begins after the event with that id. With `kind` or `charge_point`, the stream has only these events, and
+    an `id:` may stand alone, without an event. Events are kept for 6 hours. The charge points of a tenant are
+    spread over 256 partitions, and only the latest 10,000 events of each partition are kept. While no event
+    happens, the server sends a comment line every ten seconds. The events of one charge point are sent in the
+    order in which they happened. An event may be delivered more than once.
     """
+    asked = bodies.query(EventQuery)
+    wanted = Wanted(None if asked.kind is None else _read_kinds(asked.kind), asked.charge_point)
     cursor = sse.resume(Cursor.parse)
     if request.method == "HEAD":
         return sse.response(b"")
@@ -95,11 +127,28 @@ async def stream_events(tenant: str) -> Response:
         raise sse.too_many_clients()
     if cursor is None:
         cursor = await events.now_cursor(services_.store, tenant)
-    return sse.response(_stream(services_, tenant, cursor, sse.watch_key(services_, tenant)))
+    return sse.response(_stream(services_, tenant, cursor, wanted, sse.watch_key(services_, tenant)))
+
+
+def _read_kinds(text: str) -> frozenset[str]:
+    """Return the kinds that a list of kinds and their beginnings stands for. Raises Problem (422)."""
+    found: set[str] = set()
+    for name in text.split(","):
+        kinds = {kind for kind in event_kinds.KINDS if kind == name or kind.startswith(f"{name}.")}
+        if not kinds:
+            raise invalid(
+                f"kind: {name!r} is not a kind of event; docs/events.md lists them.", parameter="kind"
+            )
+        found |= kinds
+    return frozenset(found)
 
 
 async def _stream(
-    services_: Services, tenant: str, cursor: Cursor, key_stands: Callable[[], Awaitable[bool]]
+    services_: Services,
+    tenant: str,
+    cursor: Cursor,
+    wanted: Wanted,
+    key_stands: Callable[[], Awaitable[bool]],
 ) -> AsyncGenerator[bytes]:
     """Yield the stream.
 
@@ -111,7 +160,7 @@ async def _stream(
             if services_.feed.subscribers > services_.event_clients:
                 yield sse.end(sse.TOO_MANY)
                 return
-            async with aclosing(_blocks(subscription, key_stands)) as blocks:
+            async with aclosing(_blocks(subscription, wanted, key_stands)) as blocks:
                 async for block in blocks:
                     yield block
     except Lagging:
@@ -121,7 +170,7 @@ async def _stream(
 
 
 async def _blocks(
-    subscription: Subscription, key_stands: Callable[[], Awaitable[bool]]
+    subscription: Subscription, wanted: Wanted, key_stands: Callable[[], Awaitable[bool]]
 ) -> AsyncGenerator[bytes]:
     # The first id is sent at once. A client that disconnects before the first event can resume from this id.
     yield sse.RETRY + _id(subscription.cursor) + b"\n"
@@ -135,7 +184,10 @@ async def _blocks(
                 yield sse.end(sse.KEY_GONE)
                 return
             checked = trio.current_time()
-        if event is not None:
+        if isinstance(event, Event) and not wanted.has(event):
+            if due := ids.write_if_due():
+                yield due + b"\n"
+        elif event is not None:
             yield ids.write_if_due() + _block(event)
         elif ids.owed:
             yield ids.write() + b"\n"  # An id without data changes only the id that the client has stored.

@@ -122,6 +122,13 @@ class TransactionAnswer(msgspec.Struct, frozen=True, kw_only=True):
             "be read, the time of receipt is used."
         ),
     ]
+    started_received_at: Annotated[
+        Time | None,
+        msgspec.Meta(
+            description="When csms received the StartTransaction. null means that a release of csms archived "
+            "the transaction that did not note this."
+        ),
+    ]
     meter_start: Annotated[
         int | None,
         msgspec.Meta(
@@ -134,6 +141,13 @@ class TransactionAnswer(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.Meta(
             description="When the transaction stopped, by the clock of the charge point. If the time cannot "
             "be read, the time of receipt is used. null means that no StopTransaction has come."
+        ),
+    ]
+    stopped_received_at: Annotated[
+        Time | None,
+        msgspec.Meta(
+            description="When csms received the StopTransaction. null means that no StopTransaction has "
+            "come, or that a release of csms archived the transaction that did not note this."
         ),
     ]
     meter_stop: Annotated[
@@ -188,6 +202,21 @@ class TransactionAnswer(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.Meta(
             description="How many messages of meter values csms did not keep, because the transaction had "
             "100,000 messages, or 32 MiB of long messages. A repeated message counts again."
+        ),
+    ]
+    revision: Annotated[
+        int,
+        msgspec.Meta(
+            description="How often the transaction was entered into the list of completed transactions: at "
+            "its stop or its end, and at each change after it. 0 means that it is not in this list.",
+            examples=[1],
+        ),
+    ]
+    completed_at: Annotated[
+        Time | None,
+        msgspec.Meta(
+            description="When the transaction was last entered into the list of completed transactions, by "
+            "the clock of the store. null means that it is not in this list."
         ),
     ]
     archived: Annotated[

@@ -7,9 +7,9 @@ import trio
 from quart import Response
 from quart_schema import document_querystring, document_response
 
-from admin.http import Next, bodies, new_blueprint
+from admin.http import Next, bodies, describes, new_blueprint
 from admin.http.listing import Cursor
-from admin.routes.archived_transactions import read_values
+from admin.routes.archived_transactions import ARCHIVE_PROBLEMS, read_transaction, read_values
 from admin.routes.meter_value_messages import (
     MeterValueAnswer,
     Raw,
@@ -18,6 +18,7 @@ from admin.routes.meter_value_messages import (
     read_raw,
 )
 from admin.services import services
+from state.transactions import meter_values
 
 _AT_ONCE = 100
 """Messages that are read before other requests get their turn."""
@@ -67,5 +68,46 @@ async def list_meter_values(tenant: str, transaction: str) -> Response:
         items.extend(read_items(message))
         if number % _AT_ONCE == 0:
             await trio.lowlevel.checkpoint()
+    raw = list(map(read_raw, page.items)) if asked.raw else None
+    return bodies.answer({"items": items, "raw": raw, "next": page.next})
+
+
+class WithoutIdPage(msgspec.Struct, frozen=True):
+    """A page of meter values that may belong to a transaction, although they came without its id."""
+
+    items: Annotated[
+        tuple[MeterValueAnswer, ...],
+        msgspec.Meta(description="The meter values of this page, in the order of arrival."),
+    ]
+    raw: RawMessages = None
+    next: Next = None
+
+
+@blueprint.get("/v1/tenants/<name:tenant>/transactions/<name:transaction>/meter-values-without-id")
+@document_querystring(MeterValuesQuery)
+@document_response(WithoutIdPage)
+@describes(problems=ARCHIVE_PROBLEMS)
+async def list_meter_values_without_id(tenant: str, transaction: str) -> Response:
+    """List meter values of the connector of a transaction that came in its time, but without a transactionId.
+
+    The list has the messages that csms received between the StartTransaction and the StopTransaction, or the
+    end by an operator. They are among the stray meter values of the charge point, and may belong to the
+    transaction or not. A page may have no items although another page follows.
+    """
+    asked, services_ = bodies.query(MeterValuesQuery), services()
+    of, _ = await read_transaction(services_, tenant, transaction)
+    if of.connector_id is None:
+        return bodies.answer({"items": [], "raw": [] if asked.raw else None, "next": None})
+    page = await meter_values.read_strays_without_id(
+        services_.store,
+        tenant,
+        of.charge_point,
+        of.connector_id,
+        since_ms=of.started_ms if of.started_received_ms is None else of.started_received_ms,
+        until_ms=of.ended_received_ms if of.stopped_received_ms is None else of.stopped_received_ms,
+        after=asked.cursor,
+        limit=asked.limit,
+    )
+    items = [item for message in page.items for item in read_items(message)]
     raw = list(map(read_raw, page.items)) if asked.raw else None
     return bodies.answer({"items": items, "raw": raw, "next": page.next})

@@ -9,6 +9,7 @@ from gateway.handlers import authorization, peculiarities
 from gateway.handlers.charge_point import ChargePoint, now_ms, now_text
 from gateway.handlers.data_transfer import data_transfer
 from gateway.handlers.handler import Answered, Handler, Outcome
+from gateway.handlers.last_values import find_last
 from gateway.ocpp16.faults import timestamps
 from gateway.ocpp16.messages import core
 from gateway.ocpp16.messages.types import IdTagInfo, Message
@@ -227,6 +228,7 @@ async def meter_values(request: core.MeterValues, charge_point: ChargePoint) -> 
         payload=core.raw_meter_value(charge_point.payload),
         received_ms=now_ms(),
         as_sent=charge_point.as_sent.fields,
+        last=find_last(request.meter_value),
     )
     if request.transaction_id is not None:
         charge_point.memory.charging_at = request.connector_id

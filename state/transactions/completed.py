@@ -5,7 +5,7 @@ lua/_completion.lua). The clock of the store gives each entry its position, so n
 a reader with a cursor misses no entry.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 from typing import Literal, NamedTuple, Self, cast
 
@@ -31,17 +31,24 @@ type Changed = Literal["stop", "end", "stop_after_end", "joined_stop", "contradi
 class Entry(NamedTuple):
     """One revision of a completed transaction.
 
-    `entered_ms` is when the store made the entry, and `received_ms` is when csms received the change.
-    `stopped_ms` is the time of the stop or the end as csms understood it.
+    `position` is the entry's place in the stream of `partition`, which begins with the time of the store.
+    `received_ms` is when csms received the change. `stopped_ms` is the time of the stop or the end as csms
+    understood it.
     """
 
+    partition: int
+    position: Position
     charge_point: str
     id: int
     revision: int
     changed: Changed
-    entered_ms: int
     received_ms: int
     stopped_ms: int
+
+    @property
+    def entered_ms(self) -> int:
+        """When the entry was made, by the clock of the store."""
+        return self.position[0]
 
 
 class Batch(NamedTuple):
@@ -79,6 +86,11 @@ class Place:
 
     def encode(self) -> str:
         return _PREFIX + self._cursor.encode()
+
+    def move_past(self, entries: Iterable[Entry]) -> "Place":
+        """Return the place after entries that one read returned, the first of them first."""
+        passed = {one.partition: one.position for one in entries}
+        return Place(Cursor(self.complete_ms, {**self.positions, **passed}))
 
     @property
     def positions(self) -> Mapping[int, Position]:
@@ -133,9 +145,8 @@ async def read(
     complete_ms = after.complete_ms
     if end is None and (complete or gap):
         complete_ms = max(before, complete_ms)
-    positions = {**after.positions, **{one.partition: one.position for one in found[:limit]}}
     entries = [_read_entry(one) for one in found[:limit]]
-    return Batch(entries, Place(Cursor(complete_ms, positions)), complete, gap)
+    return Batch(entries, Place(Cursor(complete_ms, after.positions)).move_past(entries), complete, gap)
 
 
 class _Found(NamedTuple):
@@ -209,13 +220,13 @@ def _position(entry_id: bytes) -> Position:
 def _read_entry(found: _Found) -> Entry:
     named = dict(zip(found.fields[::2], found.fields[1::2], strict=True))
     charge_point, _, number = named[b"of"].decode().partition("/")
-    entered_ms = found.position[0]
     return Entry(
+        partition=found.partition,
+        position=found.position,
         charge_point=keys.decode(charge_point),
         id=int(number),
         revision=int(named[b"revision"]),
         changed=cast("Changed", named[b"changed"].decode()),
-        entered_ms=entered_ms,
-        received_ms=int(named.get(b"received_ms", entered_ms)),
+        received_ms=int(named.get(b"received_ms", found.position[0])),
         stopped_ms=int(named[b"stopped_ms"]),
     )

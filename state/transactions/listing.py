@@ -10,6 +10,7 @@ from state.keys import ChargePointKeys
 from state.paging import Page, encode_cursor, list_filtered
 from state.replies import read_record
 from state.store import Store
+from state.tenants.id_tags import fold
 
 _STORED = {
     "connector_id": "connector",
@@ -144,7 +145,7 @@ async def get(store: Store, tenant: str, public_id: str) -> Transaction | None:
         charge_point, transaction_id = parse_public_id(public_id)
     except ValueError:
         return None
-    return (await _load(store, tenant, [(charge_point, transaction_id)]))[0]
+    return (await load(store, tenant, [(charge_point, transaction_id)]))[0]
 
 
 async def list_(
@@ -152,6 +153,7 @@ async def list_(
     tenant: str,
     *,
     charge_point: str | None = None,
+    id_tag: str | None = None,
     open_: bool | None = None,
     since_ms: int | None = None,
     cursor: str | None = None,
@@ -161,20 +163,23 @@ async def list_(
 
     A page may have fewer than `limit` items although another page follows. Raises BadCursor.
     """
+    tag = None if id_tag is None else fold(id_tag)
 
-    async def load(listed: Sequence[bytes]) -> list[tuple[bytes, Transaction]]:
+    async def read(listed: Sequence[bytes]) -> list[tuple[bytes, Transaction]]:
         named = [(member, split_index_name(member)) for member in listed]
         wanted = [(member, name) for member, name in named if charge_point in {None, name[0]}]
-        loaded = await _load(store, tenant, [name for _, name in wanted])
+        loaded = await load(store, tenant, [name for _, name in wanted])
         return [
             (member, found)
             for (member, _), found in zip(wanted, loaded, strict=True)
-            if found is not None and open_ in {None, found.state == "open"}
+            if found is not None
+            and open_ in {None, found.state == "open"}
+            and (tag is None or fold(found.id_tag) == tag)
         ]
 
     sets = _sets(tenant, charge_point, open_=open_)
     floor = b"" if since_ms is None else moment(since_ms).encode()
-    return await list_filtered(store, sets, load, limit=limit, cursor=cursor, floor=floor, descending=True)
+    return await list_filtered(store, sets, read, limit=limit, cursor=cursor, floor=floor, descending=True)
 
 
 def _sets(tenant: str, charge_point: str | None, *, open_: bool | None) -> list[str]:
@@ -197,7 +202,8 @@ def split_index_name(member: bytes) -> tuple[str, int]:
     return keys.decode(charge_point), int(number)
 
 
-async def _load(store: Store, tenant: str, names: Sequence[tuple[str, int]]) -> list[Transaction | None]:
+async def load(store: Store, tenant: str, names: Sequence[tuple[str, int]]) -> list[Transaction | None]:
+    """Return each transaction, named by its charge point and its id, or None if it is not in the store."""
     commands = [("HGETALL", ChargePointKeys(tenant, name).transaction(number)) for name, number in names]
     replies = await store.pipeline(commands)
     return [

@@ -39,6 +39,7 @@ _LATEST = 1000
 _PAGE_BYTES = 2 << 20
 """Bytes of payload after which a page ends, whatever its limit is."""
 _PLACE = re.compile(r"([01])\.([0-9]{1,15})\.([0-9a-f]{16})")
+_STRAY_PLACE = re.compile(r"([0-9]{1,15})\.([0-9]{1,6})")
 _REMEMBERED = 4
 """Greatest number of prepared appends that a lease keeps, one for each connector that charges.
 
@@ -54,6 +55,16 @@ _UNCHECKED = 100
 """Greatest number of short messages that a session stores before the next check of what a transaction has."""
 _ATTEMPTS = 3
 _json = msgspec.json.encode
+
+
+class LastRead(NamedTuple):
+    """The energy register and the power that a message shows last, or None if it shows none."""
+
+    energy_wh: int | None
+    power_w: int | None
+
+
+NOTHING_READ = LastRead(None, None)
 
 
 class Strays(NamedTuple):
@@ -96,10 +107,11 @@ async def append(
     payload: bytes,
     received_ms: int,
     as_sent: bytes | None = None,
+    last: LastRead = NOTHING_READ,
 ) -> Appended:
     """Store a message's meterValue array (raw JSON). A repeated message is not stored again.
 
-    The values are stored even if the session has lost the lease.
+    The values are stored even if the session has lost the lease. The event shows what was read last.
     """
     appends, name = lease.appends, (lease.epoch, connector_id, transaction_id)
     prepared = appends.get(name)
@@ -109,27 +121,28 @@ async def append(
         prepared = appends[name] = _prepare(lease, connector_id, transaction_id)
     text = text_of(connector_id, as_sent, payload)
     record, received = compact.pack(text), b"%d" % received_ms
+    event = _event(lease.keys, connector_id, transaction_id, last)
     if prepared.unchecked and len(record) <= _SHORT:
         prepared.unchecked -= 1
-        reply = await store.step_prepared(prepared, (record, received))
+        reply = await store.step_prepared(prepared, (event, record, received))
         if reply[0] != b"packed":
             return _APPENDED[reply[0], reply[1]]
     for _ in range(_ATTEMPTS):
         if transaction_id is not None:
-            checked = lease, connector_id, transaction_id, (record, received, digest(text))
+            checked = lease, transaction_id, event, (record, received, digest(text))
             word, fence, *left = await _append_checked(store, *checked)
             if word != b"unknown":
                 prepared.unchecked = min(int(left[0]), _UNCHECKED) if left else 0
                 return _APPENDED[word, fence]
         prepared.unchecked = _UNCHECKED
-        reply = await store.step_prepared(prepared, (record, received))
+        reply = await store.step_prepared(prepared, (event, record, received))
         if reply[0] != b"packed":
             return _APPENDED[reply[0], reply[1]]
     raise StoreUnavailable(f"transaction {transaction_id} changed at each attempt to store its meter values")
 
 
 async def _append_checked(
-    store: Store, lease: Lease, connector_id: int | None, transaction_id: str, message: tuple[bytes, ...]
+    store: Store, lease: Lease, transaction_id: str, event: bytes, message: tuple[bytes, ...]
 ) -> list[bytes]:
     keys = lease.keys
     return await store.step(
@@ -143,16 +156,24 @@ async def _append_checked(
         ),
         (
             *lease.head_args(),
-            _event(keys, connector_id, transaction_id),
+            event,
             keys.queued(transaction_id),
             *message,
         ),
     )
 
 
-def _event(keys: ChargePointKeys, connector_id: int | None, transaction_id: str | None) -> bytes:
-    public_id = None if transaction_id is None else f"{keys.id}.{transaction_id}"
-    return _json({"connector_id": connector_id, "transaction_id": public_id})
+def _event(
+    keys: ChargePointKeys, connector_id: int | None, transaction_id: str | None, last: LastRead
+) -> bytes:
+    return _json(
+        {
+            "connector_id": connector_id,
+            "transaction_id": None if transaction_id is None else f"{keys.id}.{transaction_id}",
+            "energy_wh": last.energy_wh,
+            "power_w": last.power_w,
+        }
+    )
 
 
 def _prepare(lease: Lease, connector_id: int | None, transaction_id: str | None) -> Prepared:
@@ -173,9 +194,8 @@ def _prepare(lease: Lease, connector_id: int | None, transaction_id: str | None)
             *lease.head_args(),
             encode(transaction),
             "" if connector_id is None else connector_id,
-            _event(keys, connector_id, transaction_id),
         ),
-        open_args=2,
+        open_args=3,
     )
 
 
@@ -317,6 +337,51 @@ async def read_strays(store: Store, tenant: str, charge_point: str, connector_id
         text = compact.unpack(record)
         found.append(read_text(text, int(score), decode(transaction_id.decode()) or None))
     return Strays(found, int(counts or 0))
+
+
+async def read_strays_without_id(
+    store: Store,
+    tenant: str,
+    charge_point: str,
+    connector_id: int,
+    *,
+    since_ms: int,
+    until_ms: int | None,
+    after: str | None = None,
+    limit: int = 1000,
+) -> Page[StoredValues]:
+    """Return strays of a connector that named no transaction and were received in a time, with its ends.
+
+    A page may have fewer messages than `limit` although another page follows. Raises BadCursor.
+    """
+    begin_ms, passed = (since_ms, 0) if after is None else _read_stray_cursor(after)
+    last = "+inf" if until_ms is None else str(until_ms)
+    key = ChargePointKeys(tenant, charge_point).stray_values(_stream(connector_id))
+    first = str(max(begin_ms, since_ms))
+    stored = await store.execute(
+        "ZRANGE", key, first, last, "BYSCORE", "LIMIT", passed, limit + 1, "WITHSCORES"
+    )
+    found: list[StoredValues] = []
+    size = 0
+    for number, (member, score) in enumerate(stored):
+        if number == limit or size > _PAGE_BYTES:
+            return Page(tuple(found), encode_cursor(b"%d.%d" % (begin_ms, passed)))
+        if number % _AT_ONCE == _AT_ONCE - 1:
+            await trio.lowlevel.checkpoint()
+        begin_ms, passed = int(score), passed + 1 if int(score) == begin_ms else 1
+        if member.startswith(b"\n"):
+            text = compact.unpack(member[1:])
+            size += len(text)
+            found.append(read_text(text, int(score), None))
+    return Page(tuple(found), None)
+
+
+def _read_stray_cursor(cursor: str) -> tuple[int, int]:
+    """Return a time of receipt, and how many messages of this time were read. Raises BadCursor."""
+    found = _STRAY_PLACE.fullmatch(decode_cursor(cursor).decode("ascii", "replace"))
+    if found is None:
+        raise BadCursor("the cursor is not one that a page returned; omit it to start at the first page")
+    return int(found[1]), int(found[2])
 
 
 def _stream(connector_id: int | None) -> int:

@@ -88,6 +88,8 @@ ROUTES = [
     ("GET", "/v1/tenants/{tenant}/transactions"),
     ("GET", "/v1/tenants/{tenant}/transactions/c.1"),
     ("GET", "/v1/tenants/{tenant}/transactions/c.1/meter-values"),
+    ("GET", "/v1/tenants/{tenant}/transactions/completed"),
+    ("GET", "/v1/tenants/{tenant}/transactions/c.1/meter-values-without-id"),
     ("POST", "/v1/tenants/{tenant}/transactions/c.1/end"),
     ("GET", "/v1/tenants/{tenant}/events"),
     ("GET", "/v1/tenants/{tenant}/charge-points/c/orphaned-stops"),

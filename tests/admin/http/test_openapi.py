@@ -88,6 +88,8 @@ METHODS = {
     "/v1/tenants/{tenant}/transactions": {"get"},
     "/v1/tenants/{tenant}/transactions/{transaction}": {"get"},
     "/v1/tenants/{tenant}/transactions/{transaction}/meter-values": {"get"},
+    "/v1/tenants/{tenant}/transactions/completed": {"get"},
+    "/v1/tenants/{tenant}/transactions/{transaction}/meter-values-without-id": {"get"},
     "/v1/tenants/{tenant}/transactions/{transaction}/end": {"post"},
     "/v1/tenants/{tenant}/events": {"get"},
 }

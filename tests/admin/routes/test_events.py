@@ -209,3 +209,48 @@ async def test_a_client_that_does_not_read_its_event_stream_does_not_stop_other_
                 await put(api, "CP-1")
                 await listening.next()
         await stalled.aclose()
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("charge_point=B", [("B", "registered"), ("B", "deleted"), ("B", "registered")]),
+        ("kind=charge_point.deleted,transaction", [("A", "deleted"), ("B", "deleted")]),
+        ("kind=charge_point&charge_point=A", [("A", "registered"), ("A", "deleted"), ("A", "registered")]),
+    ],
+)
+async def test_a_stream_with_filters_has_only_events_of_these_kinds_and_of_this_charge_point(
+    api: Api, query: str, expected: list[tuple[str, str]]
+) -> None:
+    with trio.fail_after(60):
+        async with event_stream(
+            api.port, f"{PATH}?{query}", {"Authorization": api.client.headers["Authorization"]}
+        ) as listening:
+            for name in ("A", "B"):
+                await put(api, name)
+                await api.client.delete(f"/v1/tenants/{TENANT}/charge-points/{name}")
+                await put(api, name)
+            found = [await listening.next() for _ in expected]
+    assert [(one["charge_point"], kind.partition(".")[2]) for kind, one in found] == expected
+
+
+async def test_the_id_of_a_stream_with_filters_goes_on_although_no_event_is_sent(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that resumes would otherwise read all events again that were left out."""
+    monkeypatch.setattr("admin.routes.events.ID_EVERY_S", 0.0)
+    with trio.fail_after(60):
+        async with event_stream(
+            api.port, f"{PATH}?charge_point=B", {"Authorization": api.client.headers["Authorization"]}
+        ) as listening:
+            await put(api, "A")
+            while len(listening.ids) < 2:
+                await listening.line()
+    partition = keys.partition_of(TENANT, "A")
+    assert partition in Cursor.parse(listening.last_id).positions
+
+
+async def test_a_kind_of_event_that_does_not_exist_is_refused(api: Api) -> None:
+    for kind in ("transactions", "", "transaction,", "transaction.s"):
+        problem = is_problem(await api.client.get(PATH, params={"kind": kind}), 422, "invalid-request")
+        assert problem["errors"][0]["parameter"] == "kind"

@@ -33,11 +33,18 @@ async def start(store: Store, session: FakeSession, minute: int, *, connector_id
     return started.id
 
 
-async def stop(store: Store, session: FakeSession, transaction_id: int, data: bytes | None = None) -> None:
+async def stop(
+    store: Store,
+    session: FakeSession,
+    transaction_id: int,
+    data: bytes | None = None,
+    *,
+    stopped_ms: int = BASE_MS + 3_600_000,
+) -> None:
     fact = Stop(
         transaction_id=str(transaction_id),
         timestamp="2026-01-01T01:00:00Z",
-        stopped_ms=BASE_MS + 3_600_000,
+        stopped_ms=stopped_ms,
         meter_stop=1_600,
         id_tag="Other",
         reason="Remote",
@@ -71,11 +78,22 @@ async def test_a_transaction_is_shown_while_it_is_open_and_after_it_has_stopped(
             "dropped_meter_values": 0,
             "archived": False,
             "ended": None,
+            "stopped_received_at": None,
+            "revision": 0,
+            "completed_at": None,
         }
         path = f"{PATH}/CP.1.{number}"
-        assert (await api.client.get(path)).json() == expected
+        found = (await api.client.get(path)).json()
+        received = found.pop("started_received_at")
+        assert found == expected
         await stop(api.store, session, number)
+        found = (await api.client.get(path)).json()
+        assert received <= found["stopped_received_at"] <= found["completed_at"]
         expected |= {
+            "started_received_at": received,
+            "stopped_received_at": found["stopped_received_at"],
+            "completed_at": found["completed_at"],
+            "revision": 1,
             "state": "stopped",
             "stopped_at": "2026-01-01T01:00:00.000Z",
             "meter_stop": 1600,
@@ -83,7 +101,7 @@ async def test_a_transaction_is_shown_while_it_is_open_and_after_it_has_stopped(
             "reason": "Remote",
             "energy_wh": 1500,
         }
-        assert (await api.client.get(path)).json() == expected
+        assert found == expected
         assert await api.read_all(PATH) == [expected]
 
 
@@ -172,3 +190,77 @@ async def test_a_request_for_an_unknown_transaction_is_answered_404(api: Api, na
 @pytest.mark.parametrize("query", ["since=yesterday", "since=2026-01-01T00:00:00", "open=maybe"])
 async def test_a_query_with_an_invalid_filter_is_answered_422(api: Api, query: str) -> None:
     is_problem(await api.client.get(f"{PATH}?{query}"), 422, "invalid-request")
+
+
+async def test_transactions_are_filtered_by_the_time_of_their_stop_or_of_its_receipt(api: Api) -> None:
+    """One transaction stopped in 1970 by the clock of its charge point."""
+    async with connected(api.store, TENANT, "A") as session:
+        numbers = [await start(api.store, session, minute, connector_id=minute) for minute in (3, 1, 2)]
+        stopped = [BASE_MS + 60_000, 7_000, BASE_MS + 120_000]
+        for number, stopped_ms in zip(numbers, stopped, strict=True):
+            await stop(api.store, session, number, stopped_ms=stopped_ms)
+        await start(api.store, session, 9)
+        names = [f"A.{number}" for number in numbers]
+
+        async def ids(**query: str | int) -> list[str]:
+            """Read the pages and both files."""
+            found = [one["id"] for one in await api.read_all(PATH, **query)]
+            for format_ in ("csv", "jsonl"):
+                response = await api.client.get(PATH, params={**query, "format": format_})
+                assert response.status_code == 200, response.text
+                lines = response.text.splitlines()
+                if format_ == "csv":
+                    assert [line.partition(",")[0] for line in lines] == ["id", *found]
+                else:
+                    assert [msgspec.json.decode(line)["id"] for line in lines] == found
+            return found
+
+        assert await ids(by="stop") == await ids(by="receipt", limit=1) == names
+        assert await ids(by="stop", since="2026-01-01T00:02:00Z") == names[2:]
+        assert await ids(by="stop", until="2026-01-01T00:01:00Z") == names[1:2]
+        assert await ids(by="stop", since="2026-01-01T00:01:00Z", until="2026-01-01T00:02:00Z") == names[:1]
+        assert await ids(by="receipt", since="2026-01-01T00:00:00Z", limit=2) == names
+        assert await ids(by="receipt", until="2026-01-01T00:00:00Z") == []
+        assert await ids(by="receipt", since="2126-01-01T00:00:00Z") == []
+        assert len(await ids()) == 4
+        problem = is_problem(
+            await api.client.get(PATH, params={"by": "stop", "open": "true"}), 422, "invalid-request"
+        )
+        assert problem["errors"][0]["parameter"] == "by"
+        wrong = await api.client.get(PATH, params={"by": "stop", "cursor": "AAAA"})
+        assert is_problem(wrong, 422, "invalid-request")["errors"][0]["parameter"] == "cursor"
+
+
+async def test_a_transaction_that_changed_is_listed_once_with_its_last_revision(api: Api) -> None:
+    async with connected(api.store, TENANT, "A") as session:
+        number = await start(api.store, session, 1)
+        other = await start(api.store, session, 2)
+        await api.client.post(f"{PATH}/A.{number}/end", json={"force": True})
+        await stop(api.store, session, other)
+        await stop(api.store, session, number)
+        found = await api.read_all(PATH, by="receipt")
+        assert [(one["id"], one["revision"]) for one in found] == [(f"A.{other}", 1), (f"A.{number}", 2)]
+
+
+async def test_transactions_are_filtered_by_their_id_tag_in_any_case(api: Api) -> None:
+    async with connected(api.store, TENANT, "A") as session:
+        number = await start(api.store, session, 1)
+        await stop(api.store, session, number)
+        for by in ("start", "stop"):
+            found = await api.read_all(PATH, id_tag="tAG", by=by)
+            assert [one["id"] for one in found] == [f"A.{number}"]
+            assert await api.read_all(PATH, id_tag="other", by=by) == []
+
+
+async def test_a_file_has_all_transactions_of_the_list_whatever_its_limit_is(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("admin.routes.transactions._AT_ONCE", 2)
+    async with connected(api.store, TENANT, "A") as session:
+        for minute in range(5):
+            await start(api.store, session, minute, connector_id=minute)
+        listed = await api.read_all(PATH)
+        response = await api.client.get(PATH, params={"limit": 1}, headers={"Accept": "application/x-ndjson"})
+        assert [msgspec.json.decode(line) for line in response.content.splitlines()] == listed
+        response = await api.client.get(PATH, headers={"Accept": "text/csv"})
+        assert len(response.text.splitlines()) == 6

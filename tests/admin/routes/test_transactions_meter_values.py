@@ -1,3 +1,5 @@
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -5,7 +7,7 @@ from state.keys import ChargePointKeys
 from state.transactions import meter_values, packing, stop
 from tests.admin.api import TENANT, Api
 from tests.admin.problem import is_problem
-from tests.support.transactions import ANSWER, a_stop, begin, charging, claimed, fill
+from tests.support.transactions import ANSWER, a_start, a_stop, begin, charging, claimed, fill
 
 PATH = f"/v1/tenants/{TENANT}/transactions"
 KEYS = ChargePointKeys(TENANT, "CP-1")
@@ -80,3 +82,39 @@ async def test_a_transaction_shows_how_many_messages_were_not_kept(api: Api) -> 
         assert appended.outcome == "dropped"
     found = (await api.client.get(path.removesuffix("/meter-values"))).json()
     assert found["dropped_meter_values"] == 3
+
+
+async def test_values_of_the_connector_that_came_without_an_id_in_the_time_of_the_transaction_are_offered(
+    api: Api,
+) -> None:
+    lease = await claimed(api.store, "CP-1", tenant=TENANT)
+    id_ = await begin(api.store, lease)
+    fact = a_stop(id_)
+    begin_ms, end_ms = a_start().received_ms, fact.received_ms
+    times_ms = [begin_ms - 1, begin_ms, *[begin_ms + 5] * 3, begin_ms + 6, end_ms, end_ms + 1]
+    for number, received_ms in enumerate(times_ms):
+        for connector, transaction in ((1, None), (2, None), (1, "77")):
+            value = b'[{"timestamp":"2026-01-01T00:00:0%dZ","sampledValue":[{"value":"%d"}]}]'
+            await meter_values.append(
+                api.store,
+                lease,
+                connector_id=connector,
+                transaction_id=transaction,
+                payload=value % (number, number),
+                received_ms=received_ms,
+            )
+    await stop(api.store, lease, fact, ANSWER)
+    path = f"{PATH}/CP-1.{id_}/meter-values-without-id"
+    for limit in (1, 2, 3, 4, 1000):
+        query: dict[str, Any] = {"limit": limit, "raw": "true"}
+        found = []
+        while True:
+            page = (await api.client.get(path, params=query)).json()
+            assert len(page["raw"]) <= limit
+            found += page["items"]
+            if page["next"] is None:
+                break
+            query["cursor"] = page["next"]
+        assert [one["sampledValue"][0]["value"] for one in found] == ["1", "2", "3", "4", "5", "6"]
+    is_problem(await api.client.get(path, params={"cursor": "eA"}), 422, "invalid-request")
+    is_problem(await api.client.get(f"{PATH}/CP-1.9/meter-values-without-id"), 404, "not-found")

@@ -1,0 +1,147 @@
+"""Completed transactions in the order of completion, each from the store or from the archive."""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Literal, NamedTuple
+
+from admin.routes.archived_transactions import find_archived, find_elsewhere
+from admin.services import Services
+from state.tenants.id_tags import fold
+from state.transactions import completed, listing
+from state.transactions.completed import Batch, Entry, Place
+from state.transactions.listing import Transaction
+
+_ROUNDS = 3
+_SCANNED = 1000
+"""Entries that are read at once if a filter may leave out most of them."""
+_AT_ONCE = 250
+"""Transactions that a file reads at once."""
+
+type Moment = Literal["stop", "receipt"]
+
+
+class Completed(NamedTuple):
+    """An entry of the order with its transaction as it is now.
+
+    `transaction` is None if it is in an archive that this process cannot read.
+    """
+
+    entry: Entry
+    transaction: Transaction | None
+    archived: bool
+
+
+class CompletedPage(NamedTuple):
+    """`more` means that further entries come after the place `after`. `gap` means that some are missing."""
+
+    items: list[Completed]
+    after: Place
+    more: bool
+    gap: bool
+
+
+class Wanted(NamedTuple):
+    """What a list has. `latest` leaves out the entries that a later entry of the same transaction replaces.
+
+    `since_ms` and `until_ms` are times of the stop, or of its receipt.
+    """
+
+    charge_point: str | None = None
+    id_tag: str | None = None
+    by: Moment = "receipt"
+    since_ms: int | None = None
+    until_ms: int | None = None
+    latest: bool = False
+
+    @property
+    def picks(self) -> bool:
+        """Whether entries can be left out before their transactions are read."""
+        return not (self.charge_point is None and self.since_ms is None and self.until_ms is None)
+
+    @property
+    def begin_ms(self) -> int:
+        """No entry that was made before this time is wanted, because nothing is received after its entry."""
+        return self.since_ms if self.by == "receipt" and self.since_ms is not None else 0
+
+    def has_entry(self, entry: Entry) -> bool:
+        at_ms = entry.received_ms if self.by == "receipt" else entry.stopped_ms
+        return (
+            self.charge_point in {None, entry.charge_point}
+            and (self.since_ms is None or at_ms >= self.since_ms)
+            and (self.until_ms is None or at_ms < self.until_ms)
+        )
+
+    def has(self, one: Completed) -> bool:
+        if one.transaction is None:
+            return self.id_tag is None
+        return (self.id_tag is None or fold(one.transaction.id_tag) == fold(self.id_tag)) and not (
+            self.latest and one.transaction.revision > one.entry.revision
+        )
+
+
+async def read_page(
+    services: Services, tenant: str, after: Place, wanted: Wanted, *, limit: int
+) -> CompletedPage:
+    """Read a page. It may have fewer items than `limit` although more follow. Raises Problem (503)."""
+    found: list[Completed] = []
+    gap = False
+    for _ in range(_ROUNDS):
+        batch = await _read(services, tenant, after, wanted, limit=_SCANNED if wanted.picks else limit)
+        gap = gap or batch.gap
+        entries = [one for one in batch.entries if wanted.has_entry(one)]
+        # Only as many transactions are read as the page still needs.
+        read = 0
+        while read < len(entries) and len(found) < limit:
+            some = entries[read : read + limit - len(found)]
+            found += [one for one in await _load(services, tenant, some) if wanted.has(one)]
+            read += len(some)
+        if read < len(entries):
+            passed = batch.entries[: batch.entries.index(entries[read - 1]) + 1]
+            return CompletedPage(found, after.move_past(passed), more=True, gap=gap)
+        after = batch.after
+        if batch.complete or len(found) == limit:
+            return CompletedPage(found, after, not batch.complete, gap)
+    return CompletedPage(found, after, more=True, gap=gap)
+
+
+async def read_all(
+    services: Services, tenant: str, after: Place, end: Place, wanted: Wanted
+) -> AsyncGenerator[list[Completed]]:
+    """Read all entries after a place and not after `end`. Raises Problem (503) and StoreUnavailable."""
+    while True:
+        limit = _SCANNED if wanted.picks else _AT_ONCE
+        batch = await _read(services, tenant, after, wanted, limit=limit, end=end)
+        entries = [one for one in batch.entries if wanted.has_entry(one)]
+        for begin in range(0, len(entries), _AT_ONCE):
+            found = await _load(services, tenant, entries[begin : begin + _AT_ONCE])
+            yield [one for one in found if wanted.has(one)]
+        if batch.complete:
+            return
+        after = batch.after
+
+
+async def _read(
+    services: Services, tenant: str, after: Place, wanted: Wanted, *, limit: int, end: Place | None = None
+) -> Batch:
+    return await completed.read(
+        services.store,
+        tenant,
+        after,
+        limit=limit,
+        end=end,
+        charge_point=wanted.charge_point,
+        since_ms=wanted.begin_ms,
+    )
+
+
+async def _load(services: Services, tenant: str, entries: Sequence[Entry]) -> list[Completed]:
+    """Read the transactions of entries. Those that were destroyed are left out."""
+    names = [(one.charge_point, one.id) for one in entries]
+    stored = dict(zip(names, await listing.load(services.store, tenant, names), strict=True))
+    missing = [name for name, transaction in stored.items() if transaction is None]
+    archived = dict(zip(missing, await find_archived(services, tenant, missing), strict=True))
+    elsewhere = missing and await find_elsewhere(services) is not None
+    found = [
+        Completed(entry, stored[name] or archived[name], archived=stored[name] is None)
+        for entry, name in zip(entries, names, strict=True)
+    ]
+    return [one for one in found if one.transaction is not None or elsewhere]
