@@ -5,7 +5,7 @@ from admin.routes.transaction_answer import TransactionAnswer
 
 _OF_TRANSACTION = (
     "charge_point",
-    "transaction_id",
+    "ocpp_transaction_id",
     "state",
     "connector_id",
     "id_tag",
