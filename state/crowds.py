@@ -9,7 +9,7 @@ identity those of this identity, and a flood that varies both the records of str
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Crowded[T](NamedTuple):
@@ -79,5 +79,5 @@ class _Crowds[T]:
             heappush(self._heap, (-size, crowd[-1].last, id(crowd), name))
 
 
-def _names(one: Crowded[object]) -> tuple[_Name, _Name]:
+def _names(one: Crowded[Any]) -> tuple[_Name, _Name]:
     return (0, one.address), (1, one.identity)

@@ -7,6 +7,7 @@ from state import charge_points, keys
 from state.charge_points import Settings, refusals
 from state.charge_points.refusals import ATTACK_FAILURES, Gathered, Refused
 from state.events import events
+from state.events.cursor import Cursor
 from state.keys import ChargePointKeys
 from state.store import Store
 from state.tenants import refusal_records, tenants
@@ -85,7 +86,7 @@ async def test_refusals_of_strangers_that_older_releases_stored_are_moved_to_the
 
 
 async def attacks(store: Store) -> list[dict[str, object]]:
-    batch = await events.read(store, "acme", events.Cursor(0, {}), 100)
+    batch = await events.read(store, "acme", Cursor(0, {}), 100)
     found = [one for one in batch.events if one.kind == "charge_point.under_attack"]
     return [msgspec.json.decode(one.data) for one in found]
 
