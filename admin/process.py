@@ -23,6 +23,7 @@ from admin.retention.completion import Completion
 from admin.retention.packing import Packing
 from admin.retention.policies import Policies
 from admin.services import Services
+from admin.troubles import Examining
 from gateway.service import collector, hangups, health, logs, metrics
 from gateway.service.attempts import Attempts
 from gateway.service.metrics import Reading
@@ -73,6 +74,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             archiving = Archiving(store, inbox.incarnation, config.archive, config.retention)
             packing = Packing(store, inbox.incarnation, config.packing)
             policies = Policies(store, inbox.incarnation)
+            examining = Examining(store, inbox.incarnation)
             services = Services(
                 store,
                 pepper,
@@ -94,6 +96,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
                 archiving.readings,
                 packing.readings,
                 policies.readings,
+                examining.readings,
             )
             probes = partial(
                 health.serve_health,
@@ -116,6 +119,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             nursery.start_soon(packing.run)
             nursery.start_soon(Completion(store, inbox.incarnation).run)
             nursery.start_soon(policies.run)
+            nursery.start_soon(examining.run)
             begin_listening(listener)
             async with trio.open_nursery() as requests:
                 await requests.start(serve_app, app, listener, limits, stop)

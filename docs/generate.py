@@ -22,6 +22,7 @@ from admin.process import readings
 from admin.retention.packing import Packing
 from admin.retention.policies import Policies
 from admin.routes.event_kinds import KINDS, MEMBERS
+from admin.troubles import Examining
 from gateway.admission.reasons import Reason
 from gateway.config import GatewayConfig, SecurityConfig
 from gateway.hub import Hub
@@ -45,6 +46,7 @@ from state.events.feed import Feed
 from state.retention import KINDS as KINDS_OF_KEYS
 from state.retention import Kind as KindOfKey
 from state.store import Store, StoreConfig
+from state.troubles import KINDS as KINDS_OF_TROUBLES
 
 DOCS = Path(__file__).parent
 _MADE = "`make docs` makes this page from the code.\n"
@@ -268,6 +270,7 @@ def metrics() -> str:
         Archiving(store, "", ArchiveConfig(), RetentionConfig()).readings,
         Packing(store, "", PackingConfig()).readings,
         Policies(store, "").readings,
+        Examining(store, "").readings,
     )
     return _page(
         "Metrics",
@@ -317,6 +320,27 @@ def events() -> str:
         event that is no longer kept gets `event: gap`. Before the server closes the stream, it sends `event:
         end` with the reason. [Operating csms](operations.md#events) shows how to read the stream. """,
         *(_event(kind, meaning) for kind, meaning in KINDS.items()),
+    )
+
+
+def troubles() -> str:
+    return _page(
+        "Troubles of charge points",
+        """A charge point that needs somebody has *troubles*. `GET
+        /v1/tenants/{tenant}/charge-points/{id}` shows what troubles one charge point, `GET
+        /v1/tenants/{tenant}/charge-points?trouble=deaf` lists those with this trouble, and `GET
+        /v1/tenants/{tenant}/overview` shows the twenty that most need somebody. [Operating
+        csms](operations.md#watch-a-fleet) shows how to use them.
+
+        csms computes a trouble from what it has stored, each time somebody asks. So a trouble ends by itself
+        when its cause ends, and nobody has to reset it. The lists and counts come from an index, which csms
+        writes anew in turn for all charge points; the member `as_of` of the overview says how old it may be.
+        The kinds are in the order of their urgency.
+        """,
+        _table(
+            ("Kind", "It begins", "It ends", "What to do"),
+            ((f"`{kind}`", row.begins, row.ends, row.do) for kind, row in KINDS_OF_TROUBLES.items()),
+        ),
     )
 
 
@@ -481,6 +505,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics,
     "events.md": events,
     "retention.md": retention,
+    "troubles.md": troubles,
     "loadtest-reference.md": loadtest_reference,
     "loadtest.schema.json": lambda: _json(schema.json_schema()),
     "loadtest-results.schema.json": lambda: _json(json_file.json_schema()),

@@ -5,6 +5,7 @@ its index and its events together. Names from outside are percent-encoded before
 different names never give the same key.
 """
 
+import re
 from binascii import crc_hqx
 from functools import partial
 from urllib.parse import quote, unquote
@@ -33,16 +34,21 @@ UNQUEUED = "csms:unqueued"
 """How far the search has come for finished transactions that older releases put into no queue."""
 ENTERED = "csms:entered"
 """How far the search has come for transactions that older releases put into no order of completion."""
+TROUBLES_EXAMINED = "csms:troubles-examined"
+"""When the last complete examination of the troubles of each tenant began."""
 REFUSALS = "csms:refusals"
 """Where older releases put refused handshakes that concern no registered charge point."""
 _NOBODY = "{*}"
 """Stands for a tenant in a key of what concerns no tenant. No encoded name of a tenant has an asterisk."""
 
 
+_is_plain = re.compile(r"[A-Za-z0-9_.~-]+").fullmatch
+
+
 def encode(name: str) -> str:
     """Percent-encode all but unreserved characters: no `{`, `}`, `/`, `:` or control character remains."""
-    # quote() is slow on the hot path, and most ids are letters and digits.
-    return name if name.isascii() and name.isalnum() else quote(name, safe="")
+    # quote() is slow, and most ids are letters, digits and hyphens.
+    return name if (name.isascii() and name.isalnum()) or _is_plain(name) else quote(name, safe="")
 
 
 def decode(encoded: str) -> str:
@@ -170,6 +176,10 @@ class ChargePointKeys:
         return seen(self.partition)
 
     @property
+    def failed_starts(self) -> str:
+        return failed_starts(self.partition, self.tenant)
+
+    @property
     def deleted_with_it(self) -> tuple[str, ...]:
         """Keys that are deleted together with the charge point. Every `_SeldomKey` is one of these keys."""
         seldom = [key.kind for key in vars(ChargePointKeys).values() if isinstance(key, _SeldomKey)]
@@ -248,8 +258,14 @@ def _of_partition(kind: str, partition: int, tenant: str) -> str:
 charge_points = partial(_of_partition, "charge-points")
 completed = partial(_of_partition, "completed")
 events = partial(_of_partition, "events")
+failed_starts = partial(_of_partition, "failed-starts")
+"""Transactions and commands with which a driver could not begin to charge, by their time."""
 open_transactions = partial(_of_partition, "open-transactions")
 transactions = partial(_of_partition, "transactions")
+trouble_counts = partial(_of_partition, "trouble-counts")
+"""What the last examination of the partition counted."""
+troubles = partial(_of_partition, "troubles")
+"""Index of the charge points in trouble, by the kind of the trouble."""
 
 
 def command_partition(command_id: str) -> int:

@@ -13,7 +13,8 @@ import msgspec
 
 from state.store import Store
 
-_ROUNDS = 5
+_ROUNDS, _READ = 5, 1_000
+"""A filtered list reads as many pages, if they have so many members together, but at least one page."""
 
 
 class Page[T](msgspec.Struct, frozen=True):
@@ -94,11 +95,11 @@ async def list_filtered[T](
 ) -> Page[T]:
     """List the items that `load` makes of the members. The function `load` may leave out members.
 
-    `bounds` has further arguments of `list_members`. At most `_ROUNDS` times `limit` members are read, so a
-    page may have fewer than `limit` items although another page follows. Raises BadCursor.
+    `bounds` has further arguments of `list_members`. Only so many members are read that a page takes some ten
+    milliseconds, so a page may have fewer than `limit` items although another page follows. Raises BadCursor.
     """
     found: list[T] = []
-    for _ in range(_ROUNDS):
+    for _ in range(max(1, min(_ROUNDS, _READ // limit))):
         page = await list_members(store, keys, limit=limit, cursor=cursor, **bounds)
         for member, item in await load(page.items):
             found.append(item)

@@ -9,10 +9,12 @@ from msgspec import Meta
 from admin.http import convert, times
 from admin.http.times import Time
 from admin.routes.members import ConnectorId, ReceivedAt
+from admin.routes.trouble_answer import TroubleAnswer, answers_of
 from gateway.ocpp16.messages.core import RegistrationStatus
 from state.charge_points import ChargePointRecord
 from state.charge_points.connectors import Connector
 from state.nodes.leases import Holding
+from state.troubles import Trouble
 
 Registration = Annotated[
     RegistrationStatus,
@@ -242,6 +244,14 @@ class ChargePointItem(msgspec.Struct, frozen=True, kw_only=True):
         ConnectionAnswer,
         Meta(description="The connection of the charge point, or its last connection if it is offline."),
     ]
+    troubles: Annotated[
+        tuple[TroubleAnswer, ...] | None,
+        Meta(
+            description="What troubles the charge point now, the most urgent first. docs/troubles.md has all "
+            "kinds of troubles. null means that the answer is an item of a list without the parameter "
+            "`trouble`."
+        ),
+    ]
 
 
 class ChargePointAnswer(ChargePointItem, frozen=True, kw_only=True):
@@ -261,6 +271,7 @@ def answer_of(
     holding: Holding | None,
     hosts: Mapping[str, str],
     of_connectors: Iterable[Connector],
+    troubles: Iterable[Trouble],
 ) -> ChargePointAnswer:
     """Make the answer. `hosts` has the host of each known node."""
     return convert(
@@ -269,11 +280,23 @@ def answer_of(
         boot=_boot(found),
         connection=_connection(holding, hosts),
         connectors=tuple(map(_connector, of_connectors)),
+        troubles=answers_of(troubles),
     )
 
 
-def item_of(found: ChargePointRecord, holding: Holding | None, hosts: Mapping[str, str]) -> ChargePointItem:
-    return convert(found, ChargePointItem, boot=_boot(found), connection=_connection(holding, hosts))
+def item_of(
+    found: ChargePointRecord,
+    holding: Holding | None,
+    hosts: Mapping[str, str],
+    troubles: Iterable[Trouble] | None,
+) -> ChargePointItem:
+    return convert(
+        found,
+        ChargePointItem,
+        boot=_boot(found),
+        connection=_connection(holding, hosts),
+        troubles=None if troubles is None else answers_of(troubles),
+    )
 
 
 def _connector(connector: Connector) -> ConnectorAnswer:

@@ -1,8 +1,8 @@
 """Routes of charge points: register, read, list, accept, disconnect and delete them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from quart import Response
@@ -28,12 +28,13 @@ from admin.routes.members import ChargePointName
 from admin.services import current_store, services
 from gateway.ocpp16.messages.core import RegistrationStatus
 from gateway.ocpp16.messages.remote_trigger import TriggerMessage
-from state import charge_points, keys
-from state.charge_points import ChargePointRecord, OpenTransactions, Settings, connectors
+from state import charge_points, keys, troubles
+from state.charge_points import ChargePointRecord, Filters, OpenTransactions, Settings, connectors
 from state.nodes import inbox, leases, nodes
 from state.nodes.inbox import Disconnect, DisconnectReason, SettingsChanged
 from state.nodes.leases import Holding
 from state.store import Store
+from state.troubles import Trouble, TroubleKind
 
 blueprint = new_blueprint("charge_points", "Charge points")
 
@@ -54,6 +55,14 @@ class ChargePointQuery(Paging, frozen=True, forbid_unknown_fields=True):
         Annotated[str, msgspec.Meta(max_length=255)] | None,
         msgspec.Meta(
             description="List only charge points whose id begins with this text.", examples=["DEPOT-"]
+        ),
+    ] = None
+    trouble: Annotated[
+        TroubleKind | Literal["any"] | None,
+        msgspec.Meta(
+            description="List only charge points with this trouble, or with `any` trouble, and show all "
+            "their troubles. A trouble that began in the last minutes may not be listed yet; the member "
+            "`as_of` of the overview says how old the index is. A trouble that has ended is never listed."
         ),
     ] = None
 
@@ -194,7 +203,7 @@ async def patch_charge_point(tenant: str, charge_point: str) -> Response:
 @document_response(ChargePointAnswer)
 @describes(etag=True)
 async def get_charge_point(tenant: str, charge_point: str) -> Response:
-    """Read a charge point: settings, last boot, connectors and connection."""
+    """Read a charge point: settings, last boot, connectors, connection and what troubles it."""
     return await _respond(current_store(), tenant, charge_point)
 
 
@@ -320,18 +329,24 @@ async def list_charge_points(tenant: str) -> Response:
     With a filter, a page may have fewer items than `limit` although another page follows.
     """
     asked = bodies.query(ChargePointQuery)
-    page = await charge_points.list_(
-        current_store(),
-        tenant,
-        cursor=asked.cursor,
-        limit=asked.limit,
-        online=asked.online,
-        boot_status=asked.boot_status,
-        prefix=asked.prefix or "",
-    )
-    hosts = await _hosts_of(holding for _, holding in page.items)
-    items = tuple(charge_point_answer.item_of(found, holding, hosts) for found, holding in page.items)
-    return bodies.answer(ChargePointPage(items, page.next))
+    filters: Filters = {
+        "cursor": asked.cursor,
+        "limit": asked.limit,
+        "online": asked.online,
+        "boot_status": asked.boot_status,
+        "prefix": asked.prefix or "",
+    }
+    listed: list[tuple[ChargePointRecord, Holding | None, Sequence[Trouble] | None]]
+    if asked.trouble is None:
+        page = await charge_points.list_(current_store(), tenant, **filters)
+        listed, after = [(*one, None) for one in page.items], page.next
+    else:
+        kind = None if asked.trouble == "any" else asked.trouble
+        troubled = await troubles.list_(current_store(), tenant, kind, **filters)
+        listed, after = list(troubled.items), troubled.next
+    hosts = await _hosts_of(holding for _, holding, _ in listed)
+    items = tuple(charge_point_answer.item_of(one, holding, hosts, of) for one, holding, of in listed)
+    return bodies.answer(ChargePointPage(items, after))
 
 
 async def _announce_settings(store: Store, tenant: str, charge_point: str) -> None:
@@ -375,7 +390,14 @@ async def _answer(store: Store, tenant: str, charge_point: str) -> ChargePointAn
     found = await lookup.charge_point(store, tenant, charge_point)
     holding = await leases.get_holding(store, tenant, charge_point)
     of_connectors = await connectors.list_(store, tenant, charge_point)
-    return charge_point_answer.answer_of(found, holding, await _hosts_of([holding]), of_connectors)
+    found_troubles = await troubles.read_troubles(store, [keys.ChargePointKeys(tenant, charge_point)])
+    return charge_point_answer.answer_of(
+        found,
+        holding,
+        await _hosts_of([holding]),
+        of_connectors,
+        found_troubles.get(charge_point, ()),
+    )
 
 
 async def _hosts_of(holdings: Iterable[Holding | None]) -> dict[str, str]:

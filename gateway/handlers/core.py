@@ -18,8 +18,8 @@ from state import charge_points, transactions
 from state.charge_points import configuration, connectors, security
 from state.features import charging_profiles, reservations
 from state.tenants.id_tags import IdTag
+from state.transactions import failed_starts, remote_starts
 from state.transactions import meter_values as values
-from state.transactions import remote_starts
 from state.transactions.running import Open, read_start_times
 
 OFFLINE_AFTER_MS = 120_000
@@ -156,9 +156,11 @@ async def start_transaction(
     if not isinstance(outcome, transactions.Started) or outcome.awaited or not caught_up:
         charge_point.see_through(_fulfil_remote_start, start, outcome.id, charge_point)
     peculiarities.check_start(request, charge_point)
-    return core.StartTransactionResult(
-        id_tag_info=msgspec.json.decode(outcome.answer, type=IdTagInfo), transaction_id=outcome.id
-    )
+    info = msgspec.json.decode(outcome.answer, type=IdTagInfo)
+    if info.status != "Accepted":
+        id_ = transactions.public_id(lease.keys.id, outcome.id)
+        charge_point.see_through(failed_starts.note, store, lease.keys, id_)
+    return core.StartTransactionResult(id_tag_info=info, transaction_id=outcome.id)
 
 
 async def _fulfil_remote_start(

@@ -2,6 +2,7 @@
 
 from state.charge_points.charge_points import (
     Booted,
+    Filters,
     OpenTransactions,
     accept,
     boot,
@@ -12,6 +13,7 @@ from state.charge_points.charge_points import (
     get_with_token,
     has_room,
     list_,
+    passes,
     put,
 )
 from state.record import BootStatus, ChargePointRecord, Settings
@@ -20,6 +22,7 @@ __all__ = [
     "BootStatus",
     "Booted",
     "ChargePointRecord",
+    "Filters",
     "OpenTransactions",
     "Settings",
     "accept",
@@ -31,5 +34,6 @@ __all__ = [
     "get_with_token",
     "has_room",
     "list_",
+    "passes",
     "put",
 ]

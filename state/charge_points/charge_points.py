@@ -4,7 +4,7 @@ Operators can list and delete charge points.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict, Unpack
 
 import msgspec
 from msgspec import json
@@ -67,6 +67,16 @@ class Booted(msgspec.Struct, frozen=True):
 
     status: BootStatus
     interval_s: int | None
+
+
+class Filters(TypedDict, total=False):
+    """Which charge points a list has, and which page of it. The list without filters has all of them."""
+
+    cursor: str | None
+    limit: int
+    online: bool | None
+    boot_status: BootStatus | None
+    prefix: str
 
 
 class OpenTransactions(NamedTuple):
@@ -197,12 +207,7 @@ async def has_room(store: Store, keys: ChargePointKeys) -> bool:
 async def list_(
     store: Store,
     tenant: str,
-    *,
-    cursor: str | None = None,
-    limit: int = 100,
-    online: bool | None = None,
-    boot_status: BootStatus | None = None,
-    prefix: str = "",
+    **filters: Unpack[Filters],
 ) -> Page[tuple[ChargePointRecord, Holding | None]]:
     """List charge points by id.
 
@@ -218,11 +223,19 @@ async def list_(
             (one.id.encode(), (found, holding))
             for one, record, holding in zip(keys, records, held, strict=True)
             if (found := read_charge_point(tenant, one.id, record)) is not None
-            and online in {None, holding is not None and holding.online}
-            and boot_status in {None, found.boot_status}
+            and passes(found, holding, filters)
         ]
 
-    return await list_filtered(store, indexes, load, limit=limit, cursor=cursor, prefix=prefix.encode())
+    prefix = filters.get("prefix", "").encode()
+    limit, cursor = filters.get("limit", 100), filters.get("cursor")
+    return await list_filtered(store, indexes, load, limit=limit, cursor=cursor, prefix=prefix)
+
+
+def passes(found: ChargePointRecord, holding: Holding | None, filters: Filters) -> bool:
+    """Return whether a charge point passes the filters that do not look at its id."""
+    online, boot_status = filters.get("online"), filters.get("boot_status")
+    is_online = holding is not None and holding.online
+    return online in {None, is_online} and boot_status in {None, found.boot_status}
 
 
 async def delete(

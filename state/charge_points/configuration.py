@@ -5,7 +5,7 @@ changes that take effect at the next boot, when boot.lua moves them to the first
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -211,6 +211,14 @@ async def get(store: Store, tenant: str, charge_point: str) -> Configuration:
     return Configuration(
         tuple(setting for _, setting in sorted(settings.items())), None if complete is None else int(complete)
     )
+
+
+def find_pending_since(values: Iterable[bytes]) -> int | None:
+    """Return since when a change waits for a reboot.
+
+    `values` are those of the hash `configuration_pending`.
+    """
+    return min((_decode(value).known_ms for value in values), default=None)
 
 
 async def forget(store: Store, tenant: str, charge_point: str) -> None:

@@ -3,6 +3,7 @@
 Connector 0 is the whole charge point.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -63,5 +64,9 @@ async def record_status(store: Store, lease: Lease, connector: Connector) -> Rec
 async def list_(store: Store, tenant: str, charge_point: str) -> list[Connector]:
     """List the stored status of each connector, sorted by the connector's number."""
     reply = await store.execute("HGETALL", ChargePointKeys(tenant, charge_point).connectors)
-    found = (_decode(value.partition(b"\n")[2]) for value in reply.values())
-    return sorted(found, key=lambda connector: connector.connector_id)
+    return sorted(read_stored(reply.values()), key=lambda connector: connector.connector_id)
+
+
+def read_stored(values: Iterable[bytes]) -> list[Connector]:
+    """Read values of the hash `connectors`."""
+    return [_decode(value.partition(b"\n")[2]) for value in values]

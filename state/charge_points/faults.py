@@ -10,11 +10,16 @@ from typing import NamedTuple
 
 from state.keys import ChargePointKeys
 from state.replies import read_fields
+from state.spells import FAULTS, WRONG_CLOCK
 from state.store import Store
 
 NAMES = 128
 """Greatest number of different faults that are stored for a charge point. Further faults are ignored."""
 _AT_ONCE = 500
+OF_CLOCK = frozenset({"time_before_2015", "time_ahead", "clock_stuck"})
+"""Faults that show a wrong clock."""
+NOT_SLOPPY = OF_CLOCK | {"flapping", "call_unanswered", "late_answer"}
+"""Faults that do not count as sloppiness, because a trouble of their own shows them (state/troubles)."""
 
 
 class Tally(NamedTuple):
@@ -61,9 +66,13 @@ async def forget(store: Store, tenant: str, charge_point: str) -> None:
 
     Gateways may still add faults that they gathered before the deletion.
     """
-    await store.execute("UNLINK", ChargePointKeys(tenant, charge_point).faults)
+    keys = ChargePointKeys(tenant, charge_point)
+    await store.pipeline([("UNLINK", keys.faults), ("HDEL", keys.record, "faulty", "clock_wrong")])
 
 
 def _call(batch: FaultBatch) -> tuple[Sequence[str], Sequence[str | int]]:
     counts = [part for name, tally in batch.tallies.items() for part in (name, *tally)]
-    return (batch.keys.faults, batch.keys.record), (NAMES, batch.id, *counts)
+    weight = sum(tally.times for name, tally in batch.tallies.items() if name not in NOT_SLOPPY)
+    of_clock = int(not OF_CLOCK.isdisjoint(batch.tallies))
+    spells = (weight, FAULTS.most, FAULTS.leak_ms, of_clock, WRONG_CLOCK.leak_ms)
+    return (batch.keys.faults, batch.keys.record), (NAMES, batch.id, *spells, *counts)

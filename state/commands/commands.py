@@ -36,11 +36,13 @@ _SETTLING = {
 _LATE = table.text(table.LATE)
 _ORPHANED = table.text(table.ORPHANED)
 _WATCHERS = (
-    "SetChargingProfile=charging_profiles ClearChargingProfile=charging_profiles SendLocalList=local_list"
+    "SetChargingProfile=charging_profiles ClearChargingProfile=charging_profiles SendLocalList=local_list "
+    "RemoteStartTransaction=remote_start"
 )
-"""Actions that change data on the charge point of which csms keeps a copy.
+"""Actions whose end changes something else in the store.
 
-The word after `=` names the function that settle.lua calls when a command with this action ends.
+Most of them change data on the charge point of which csms keeps a copy. The word after `=` names the function
+that settle.lua calls when a command with this action ends.
 """
 
 
@@ -132,7 +134,7 @@ async def submit(
         "commands/submit",
         (
             *(keys.command(id_), keys.pending, keys.overdue, keys.events),
-            *(keys.lease, keys.record, keys.recent_commands),
+            *(keys.lease, keys.record, keys.recent_commands, keys.failed_starts),
         ),
         (
             *(keys.member, id_, action, payload, body, ttl_ms, KEPT_MS, limit, reply_to),
@@ -367,7 +369,7 @@ def settle_call(
     return (
         (
             *(keys.command(id_), keys.pending, keys.overdue, keys.events),
-            *(keys.charging_profile_doubts, keys.local_list, keys.record, keys.lease),
+            *(keys.charging_profile_doubts, keys.local_list, keys.record, keys.lease, keys.failed_starts),
         ),
         (keys.member, id_, moves, _WATCHERS, when, why or "", *texts, KEPT_MS),
     )

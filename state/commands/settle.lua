@@ -1,8 +1,8 @@
 -- Record the end of a command, if its present status allows that end.
--- KEYS command pending overdue events profile_doubts local_list record lease
+-- KEYS command pending overdue events profile_doubts local_list record lease failed_starts
 -- | ARGV member id moves watchers when why response refusal kept_ms
 -- -> {'settled', status, reply_to} | {'taken', status} | {'gone'}
--- WITH charging_profiles local_list deletion
+-- WITH charging_profiles local_list deletion unanswered failed_starts
 -- `moves` has the allowed changes of status, from the table in table.py. `watchers` maps an action to the
 -- function that is called when a command with this action ends. If `when` is empty, the end is always
 -- recorded. If `when` is 'overdue', the end is recorded only after the deadline. If `when` is an epoch, the
@@ -32,5 +32,7 @@ if watcher == 'charging_profiles' and not deleted(record, lease) then
   watch_profiles(profile_doubts, command, id, action, status)
 end
 if watcher == 'local_list' then watch_local_list(local_list, events, member, id, status) end
+count_unanswered(record, lease, status, now)
+if watcher == 'remote_start' then note_remote_start(failed_starts, id, status, response, now) end
 emit_command(events, member, id, action, status)
 return {'settled', status, reply_to}

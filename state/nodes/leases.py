@@ -71,6 +71,9 @@ the takeover when it closes the session, so the death of a node never counts. Fi
 are allowed. After that the holder keeps the lease until the minute is over, because two devices with the same
 name would otherwise disconnect each other for ever.
 
+Connects. Each claim adds to the field `connects` (state/spells.py), from which operators see that a charge
+point connects again and again.
+
 Last seen. One hash in each partition has the time at which each charge point was last heard. It is written
 for many charge points at once, and for each at most once in five minutes and at the end of its session.
 """
@@ -90,6 +93,7 @@ from state.nodes import held
 from state.prepared import Prepared
 from state.record import BootStatus, ChargePointRecord, RunningTrace, read_charge_point, read_running_trace
 from state.replies import read_fields
+from state.spells import CONNECTS
 from state.store import Store
 from state.tenants.tenants import SecurityProfile
 
@@ -248,6 +252,7 @@ async def claim(
             (
                 *(store.server_time_ms() + lasts_ms, lasts_ms, holder, keys.member, keys.id, expected),
                 *(details, registration if register else "", TAKEOVERS, FLAPPING_MS),
+                *(CONNECTS.most, CONNECTS.leak_ms),
             ),
         )
         match word:

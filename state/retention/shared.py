@@ -67,6 +67,14 @@ KINDS = (
         ("test_one_process_gets_the_turn_to_examine_the_certificates_of_a_tenant",),
     ),
     Kind(
+        "troubles-examined",
+        "when the last examination of the charge points of each tenant began",
+        "store",
+        "never",
+        "one field for each tenant",
+        ("test_an_examination_stores_when_it_began",),
+    ),
+    Kind(
         "archive",
         "where the archive is",
         "store",
@@ -100,7 +108,8 @@ KINDS = (
     ),
     Kind(
         "duty",
-        "the process that packs, archives, keeps the order of completion, or ends by policy",
+        "the process that packs, archives, keeps the order of completion, ends by policy, or examines "
+        "charge points",
         "store",
         "a minute after the process died",
         "one text for each duty",

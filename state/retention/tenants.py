@@ -52,6 +52,31 @@ KINDS = (
         ("test_a_transaction_with_very_many_changes_keeps_100_entries",),
     ),
     Kind(
+        "failed-starts",
+        "transactions and commands with which a driver could not begin to charge",
+        "tenant",
+        "each entry after two days, when the next one is noted; a set without new entries as a whole",
+        "10,000 entries of each partition",
+        ("test_failed_starts_are_kept_for_two_days_and_their_number_is_bounded",),
+    ),
+    Kind(
+        "troubles",
+        "index of the charge points in trouble",
+        "tenant",
+        "each entry at the next examination after the trouble has ended; a set that is not written any more "
+        "after a day",
+        "one entry for each trouble, and two for each charge point in trouble",
+        ("test_what_was_found_in_a_partition_expires_a_day_after_it_was_written",),
+    ),
+    Kind(
+        "trouble-counts",
+        "what the last examination of a partition counted",
+        "tenant",
+        "a day after it was written",
+        "one text",
+        ("test_what_was_found_in_a_partition_expires_a_day_after_it_was_written",),
+    ),
+    Kind(
         "unpacked",
         "finished transactions whose meter values are not packed",
         "partition",

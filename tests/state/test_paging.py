@@ -8,7 +8,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.paging import BadCursor, decode_cursor, encode_cursor, list_members, prefix_end
+from state.paging import BadCursor, decode_cursor, encode_cursor, list_filtered, list_members, prefix_end
 from state.store import Store, StoreConfig, open_store
 from tests.support.valkey_server import ValkeyServer
 
@@ -120,3 +120,21 @@ def test_the_upper_bound_of_a_prefix_sorts_after_all_names_with_the_prefix(prefi
     name = prefix.encode()
     assert name + more.encode() < prefix_end(name)
     assert not prefix_end(name).startswith(name)
+
+
+@pytest.mark.parametrize(("limit", "pages"), [(1, 5), (100, 5), (300, 3), (600, 1), (1_000, 1)])
+async def test_a_filtered_list_reads_few_members_for_a_page_even_if_it_finds_nothing(
+    store: Store, limit: int, pages: int
+) -> None:
+    keys = await fill(store, [{b"%05d" % number for number in range(6_000)}])
+    read: list[int] = []
+
+    async def load(members: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+        await trio.lowlevel.checkpoint()
+        read.append(len(members))
+        return []
+
+    page = await list_filtered(store, keys, load, limit=limit)
+    assert read == pages * [limit]
+    assert page.items == ()
+    assert page.next == encode_cursor(b"%05d" % (pages * limit - 1))

@@ -20,6 +20,7 @@ ROUTES = [
     ("POST", "/v1/tenants/{tenant}/tokens"),
     ("DELETE", "/v1/tenants/{tenant}/tokens/t"),
     ("GET", "/v1/tenants/{tenant}/charge-points"),
+    ("GET", "/v1/tenants/{tenant}/overview"),
     ("GET", "/v1/tenants/{tenant}/charge-points/c"),
     ("PUT", "/v1/tenants/{tenant}/charge-points/c"),
     ("PATCH", "/v1/tenants/{tenant}/charge-points/c"),

@@ -32,6 +32,7 @@ METHODS = {
     "/v1/tenants/{tenant}/charge-points/{charge_point}/authorization-key": {"put", "delete"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/authorization-key/change": {"post"},
     "/v1/tenants/{tenant}/charge-points": {"get"},
+    "/v1/tenants/{tenant}/overview": {"get"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}": {"get", "put", "patch", "delete"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/disconnect": {"post"},
     "/v1/tenants/{tenant}/charge-points/{charge_point}/faults": {"get", "delete"},

@@ -15,6 +15,7 @@ from state.keys import ChargePointKeys
 from state.store import Store
 from state.tenants import id_tags
 from state.tenants.id_tags import IdTag
+from state.transactions import failed_starts
 from tests.support.leases import KEYS, claimed
 
 OTHER = ChargePointKeys(KEYS.tenant, "CP-2")
@@ -162,3 +163,16 @@ async def test_the_stop_may_follow_after_the_connector_became_available(store: S
     await handlers.stop_transaction(stop, charge_point)
     await do_later_work(charge_point)
     assert await slots(store) == 1  # The slot of the transaction that runs at the other charge point.
+
+
+async def test_only_a_start_that_is_not_accepted_counts_as_a_failed_start_and_counts_once(
+    store: Store,
+) -> None:
+    charge_point, at = await connected(store), ago(0)
+    assert await start(charge_point) == "Accepted"
+    assert await failed_starts.count(store, KEYS.tenant, 0) == 0
+    for _ in range(2):  # The second start is a repeat of the first.
+        assert await start(charge_point, connector=2, tag="NOBODY", at=at) == "Invalid"
+    assert await failed_starts.count(store, KEYS.tenant, 0) == 1
+    assert await start(charge_point, connector=3, meter=2) == "ConcurrentTx"
+    assert await failed_starts.count(store, KEYS.tenant, 0) == 2
