@@ -95,8 +95,8 @@ METHODS = {
     "/v1/tenants/{tenant}/events": {"get"},
 }
 TIME_NAMES = re.compile(
-    r"at|from|expires_before|last_seen|since|timestamp|until|not_(before|after)|schedule_start|expiry.*|valid(From|To)"
-    r"|(?!out_of).*(_at|_since|_date|Date|DateTime|Timestamp)|st(art|op)Time|startSchedule"
+    r"as_of|at|from|expires_before|last_seen|since|timestamp|until|not_(before|after)|schedule_start|expiry.*"
+    r"|valid(From|To)|(?!out_of).*(_at|_since|_date|Date|DateTime|Timestamp)|st(art|op)Time|startSchedule"
 )
 """Names of members that hold a time, in the API and in OCPP."""
 
