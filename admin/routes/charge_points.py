@@ -390,14 +390,9 @@ async def _answer(store: Store, tenant: str, charge_point: str) -> ChargePointAn
     found = await lookup.charge_point(store, tenant, charge_point)
     holding = await leases.get_holding(store, tenant, charge_point)
     of_connectors = await connectors.list_(store, tenant, charge_point)
-    found_troubles = await troubles.read_troubles(store, [keys.ChargePointKeys(tenant, charge_point)])
-    return charge_point_answer.answer_of(
-        found,
-        holding,
-        await _hosts_of([holding]),
-        of_connectors,
-        found_troubles.get(charge_point, ()),
-    )
+    of = await troubles.read_troubles(store, [keys.ChargePointKeys(tenant, charge_point)])
+    hosts = await _hosts_of([holding])
+    return charge_point_answer.answer_of(found, holding, hosts, of_connectors, of.get(charge_point, ()))
 
 
 async def _hosts_of(holdings: Iterable[Holding | None]) -> dict[str, str]:

@@ -70,9 +70,7 @@ Flapping. In a takeover, a claim takes the lease from a session that is open. Th
 the takeover when it closes the session, so the death of a node never counts. Five takeovers within a minute
 are allowed. After that the holder keeps the lease until the minute is over, because two devices with the same
 name would otherwise disconnect each other for ever.
-
-Connects. Each claim adds to the field `connects` (state/spells.py), from which operators see that a charge
-point connects again and again.
+The field `connects` (state/spells.py) shows operators which charge point connects again and again.
 
 Last seen. One hash in each partition has the time at which each charge point was last heard. It is written
 for many charge points at once, and for each at most once in five minutes and at the end of its session.

@@ -27,19 +27,19 @@ async def test_an_unknown_path_is_answered_404_with_and_without_an_api_key(api: 
 async def test_a_wrong_method_is_answered_405_with_the_allowed_methods(api: Api) -> None:
     response = await api.client.post("/v1/tenants/acme")
     is_problem(response, 405, "method-not-allowed")
-    assert response.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PUT"
+    assert response.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"
 
 
 @pytest.mark.parametrize(
     ("path", "methods"),
     [
-        ("/v1/tenants/acme", "DELETE, GET, HEAD, OPTIONS, PUT"),
+        ("/v1/tenants/acme", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"),
         ("/v1/tenants/acme/tokens/x", "DELETE, OPTIONS, PATCH"),
         (
             "/v1/tenants/acme/charge-points/CP-1/charging-profiles/composite-schedule",
             "GET, HEAD, OPTIONS, POST",
         ),
-        (f"{PROFILES}/7", "DELETE, GET, HEAD, OPTIONS, PUT"),
+        (f"{PROFILES}/7", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"),
         ("/openapi.json", "GET, HEAD, OPTIONS"),
     ],
 )
