@@ -78,6 +78,8 @@ async def test_a_transaction_is_shown_while_it_is_open_and_after_it_has_stopped(
             "dropped_meter_values": 0,
             "archived": False,
             "ended": None,
+            "joined": None,
+            "superseded_by": None,
             "stopped_received_at": None,
             "revision": 0,
             "completed_at": None,
