@@ -285,9 +285,9 @@ def _check(
         faults["origin"] += 1
         if record is not None and record.strict:
             raise Refusal(Reason.ORIGIN, keys=known)
-    repaired = [FAULTS[name].meaning for name in faults if not name.endswith("_ignored")]
+    repaired = " ".join(FAULTS[name].meaning for name in faults if not name.endswith("_ignored"))
     if record is not None and record.strict and repaired:
-        raise Refusal(Reason.NEEDS_REPAIR, " ".join(repaired), keys=known)
+        raise Refusal(Reason.NEEDS_REPAIR, repaired, detail=repaired, keys=known)
     if SUBPROTOCOL not in upgrade.subprotocols:
         faults["no_subprotocol"] += 1
         raise Refusal(Reason.NO_SUBPROTOCOL, keys=known)
