@@ -65,9 +65,8 @@ async def test_a_busy_server_is_tried_again_after_the_time_that_it_names(autojum
     assert 9 <= autojump_clock.current_time() < 100
 
 
-@pytest.mark.usefixtures("autojump_clock")
-async def test_an_import_that_broke_off_goes_on_with_the_rest() -> None:
-    up = False
+async def test_an_import_that_broke_off_goes_on_with_the_rest(autojump_clock: MockClock) -> None:
+    up, began = False, autojump_clock.current_time()
 
     def breaks_after_fifty(_tag: str, _attempt: int) -> httpx.Response | None:
         if not up and len(server.stored) == 50:
@@ -77,6 +76,7 @@ async def test_an_import_that_broke_off_goes_on_with_the_rest() -> None:
     server = Tags(breaks_after_fifty)
     with pytest.raises(TryAgain, match=r"broke.*50 of 100 rows were sent; run the command again to go on"):
         await run(server)
+    assert autojump_clock.current_time() > began
     up, first = True, set(server.stored)
     server.tried.clear()
     assert await run(server) == (Outcome(created=50, unchanged=50), [])

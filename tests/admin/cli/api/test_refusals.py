@@ -2,6 +2,7 @@ import json
 from typing import Any
 
 import pytest
+from trio.testing import MockClock
 
 from admin.cli.api.errors import Refused, TryAgain
 from admin.cli.api.refusals import print_refusals
@@ -28,10 +29,10 @@ async def test_refusals_of_the_tenant_are_listed_or_the_server_is_called_too_old
         assert "it has no /v1/tenants/{tenant}/refusals" in one_line(done)
 
 
-@pytest.mark.usefixtures("autojump_clock")
 async def test_new_and_changed_refusals_are_followed_while_the_server_comes_and_goes(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], autojump_clock: MockClock
 ) -> None:
+    began = autojump_clock.current_time()
     old, new, again = ({"reason": reason, "times": n} for reason, n in (("a", 1), ("b", 1), ("a", 2)))
     answers: list[list[dict[str, Any]] | Exception] = [
         [old],
@@ -50,5 +51,6 @@ async def test_new_and_changed_refusals_are_followed_while_the_server_comes_and_
     with pytest.raises(Refused):
         await print_refusals(read, "json", endless=True)
     printed = capsys.readouterr()
+    assert autojump_clock.current_time() > began
     assert [json.loads(line) for line in printed.out.splitlines()] == [old, new, again]
     assert printed.err == "cannot reach it; trying again\n"

@@ -57,12 +57,11 @@ async def test_after_a_break_the_stream_goes_on_after_the_last_cursor(autojump_c
     assert autojump_clock.current_time() < 60
 
 
-@pytest.mark.usefixtures("autojump_clock")
-async def test_a_stream_that_only_ends_is_asked_for_less_and_less_often() -> None:
+async def test_a_stream_that_only_ends_is_asked_for_less_and_less_often(autojump_clock: MockClock) -> None:
     times: list[float] = []
 
     def answer(_request: httpx.Request) -> httpx.Response:
-        times.append(trio.current_time())
+        times.append(autojump_clock.current_time())
         if len(times) > 7:
             return httpx.Response(204)
         return httpx.Response(200, content=b'event: end\ndata: {"reason":"the store does not answer"}\n\n')
