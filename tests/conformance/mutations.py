@@ -100,15 +100,15 @@ MUTATIONS: Final = (
     Mutation(
         "an invalid tag gets no transactionId",
         _CORE,
-        "type=IdTagInfo), transaction_id=outcome.id",
-        'type=IdTagInfo), transaction_id=0 if b"Invalid" in outcome.answer else outcome.id',
+        "id_tag_info=info, transaction_id=outcome.id",
+        'id_tag_info=info, transaction_id=0 if info.status == "Invalid" else outcome.id',
         ("TC_037_3",),
     ),
     Mutation(
         "a transactionId is given twice",
         _CORE,
-        "type=IdTagInfo), transaction_id=outcome.id",
-        "type=IdTagInfo), transaction_id=7",
+        "id_tag_info=info, transaction_id=outcome.id",
+        "id_tag_info=info, transaction_id=7",
         ("TC_004_1", "TC_012"),
     ),
     Mutation(
