@@ -1,7 +1,8 @@
 # Every target sets up .venv by itself (quick when nothing changed).
 PYTHON := .venv/bin/python
-# The tests of a file stay in one process, because they share servers. One process: make test PARALLEL=.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+# The tests of a file stay in one process, because they share servers. Many tests wait, so three processes suit two
+# cores. One process: make test PARALLEL=.
+PARALLEL := -n 3 --dist loadfile
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-all check format docs bench chaos fuzz conformance conformance-mutants debian-tools tls-scan image-base image image-check k8s-check lock clean
 

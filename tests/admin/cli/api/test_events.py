@@ -23,6 +23,7 @@ async def test_events_need_an_end_or_a_place(run: Run) -> None:
     assert "give --follow to wait for events, or --resume-file" in one_line(await run("events"))
 
 
+@pytest.mark.slow
 async def test_a_run_prints_each_event_since_the_last_run_once(api: Api, run: Run, tmp_path: Path) -> None:
     place = tmp_path / "place"
 
