@@ -51,9 +51,17 @@ def at_path(change: Callable[[str], str]) -> Callable[[Handshake], Handshake]:
     return apply
 
 
+def offer(*subprotocols: str) -> Callable[[Handshake], Handshake]:
+    return lambda handshake: handshake._replace(subprotocols=subprotocols)
+
+
 def double_slash(path: str) -> str:
     head, _, id_ = path.rpartition("/")
     return f"{head}//{id_}"
+
+
+def id_twice(path: str) -> str:
+    return f"{path}/{path.rpartition('/')[2]}"
 
 
 def add_origin(handshake: Handshake) -> Handshake:
@@ -109,6 +117,16 @@ def limit_to(action: str, change: Callable[[Payload], Any]) -> Change:
     return lambda sent, payload: change(payload) if sent == action else payload
 
 
+def overwrite(action: str, members: Payload) -> Change:
+    """Set these members in each payload of one action."""
+    return limit_to(action, lambda payload: payload | members)
+
+
+def fill_in(action: str, members: Payload) -> Change:
+    """Add those of these members that a payload of one action does not have."""
+    return limit_to(action, lambda payload: members | payload)
+
+
 def at_times(change: Callable[[str], str]) -> Change:
     """Change each time, at any depth."""
 
@@ -127,14 +145,30 @@ def at_times(change: Callable[[str], str]) -> Change:
     return lambda _action, payload: apply(payload)
 
 
+def no_zone(time: str) -> str:
+    return time.removesuffix("Z")
+
+
+def short_offset(time: str) -> str:
+    return f"{no_zone(time)}+00"
+
+
 def seven_digits(time: str) -> str:
-    second, _, fraction = time.removesuffix("Z").partition(".")
+    second, _, fraction = no_zone(time).partition(".")
     return f"{second}.{fraction:0<7}Z"
 
 
-def at_samples(change: Callable[[list[Payload]], list[Payload]]) -> Change:
-    """Change each list of sampled values of a MeterValues."""
+def at_each_sample(change: Callable[[Payload], Payload]) -> Change:
+    """Change each sampled value of a MeterValues."""
+    return _at_samples(lambda samples: list(map(change, samples)))
 
+
+def add_samples(*added: Payload) -> Change:
+    """Add sampled values to each list of them in a MeterValues."""
+    return _at_samples(lambda samples: [*samples, *added])
+
+
+def _at_samples(change: Callable[[list[Payload]], list[Payload]]) -> Change:
     def apply(payload: Payload) -> Payload:
         values = [value | {"sampledValue": change(value["sampledValue"])} for value in payload["meterValue"]]
         return payload | {"meterValue": values}
@@ -160,6 +194,14 @@ def unpack(payload: Payload) -> Payload:
         for value in payload["meterValue"]
     ]
     return payload | {"meterValue": values[0] if len(values) == 1 else values}
+
+
+def with_empty_samples(payload: Payload) -> Payload:
+    return payload | {"transactionData": [{"timestamp": payload["timestamp"], "sampledValue": []}]}
+
+
+def error_if_finishing(payload: Payload) -> Payload:
+    return payload | {"errorCode": "OtherError"} if payload["status"] == "Finishing" else payload
 
 
 def without(name: str) -> Callable[[Payload], Payload]:

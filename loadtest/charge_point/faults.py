@@ -28,7 +28,7 @@ _AWAITED_MAX = 64
 _KEPT: Final = frozenset({"StartTransaction", "MeterValues", "StopTransaction"})
 
 
-class Fault(Struct, frozen=True, kw_only=True):
+class Fault(Struct, frozen=True):
     """`quirk` is the number in docs/known-faults.md, and `meaning` is what the charge point does.
 
     The other fields say how. `before` and `after` are calls around another call, `change` is for the payloads
@@ -141,7 +141,6 @@ class Faults:
         return b"[2,%b,%b,%b]" % (wire.encode(), msgspec.json.encode(action), msgspec.json.encode(changed))
 
 
-_STATUS: Final = "StatusNotification"
 _NULLS: Final[dict[str, Payload]] = {
     "MeterValues": {"transactionId": None},
     "StartTransaction": {"reservationId": None},
@@ -150,178 +149,136 @@ _NULLS: Final[dict[str, Payload]] = {
 
 FAULTS: Final[dict[FaultName, Fault]] = {
     "no_subprotocol": Fault(
-        quirk="Q1",
-        meaning="offers no subprotocol; the central system may refuse it",
-        handshake=lambda handshake: handshake._replace(subprotocols=()),
+        "Q1", "offers no subprotocol; the central system may refuse it", handshake=changes.offer()
     ),
     "many_subprotocols": Fault(
-        quirk="Q14",
-        meaning="offers ocpp2.0.1 and ocpp1.5 besides ocpp1.6",
-        handshake=lambda handshake: handshake._replace(subprotocols=("ocpp2.0.1", "ocpp1.6", "ocpp1.5")),
+        "Q14",
+        "offers ocpp2.0.1 and ocpp1.5 besides ocpp1.6",
+        handshake=changes.offer("ocpp2.0.1", "ocpp1.6", "ocpp1.5"),
     ),
-    "origin": Fault(
-        quirk="Q1", meaning="sends an Origin header as browsers do", handshake=changes.add_origin
-    ),
+    "origin": Fault("Q1", "sends an Origin header as browsers do", handshake=changes.add_origin),
     "double_slash": Fault(
-        quirk="Q4",
-        meaning="has two slashes before its id in the path",
-        handshake=changes.at_path(changes.double_slash),
+        "Q4", "has two slashes before its id in the path", handshake=changes.at_path(changes.double_slash)
     ),
     "trailing_slash": Fault(
-        quirk="Q4", meaning="has a slash after its id in the path", handshake=changes.at_path("{}/".format)
+        "Q4", "has a slash after its id in the path", handshake=changes.at_path("{}/".format)
     ),
     "id_twice": Fault(
-        quirk="Q5",
-        meaning="appends its id to a path that has the id already",
-        handshake=changes.at_path(lambda path: f"{path}/{path.rpartition('/')[2]}"),
+        "Q5", "appends its id to a path that has the id already", handshake=changes.at_path(changes.id_twice)
     ),
-    "empty_frame": Fault(
-        quirk="Q15", meaning="sends an empty text frame before each call", empty_frames=True
-    ),
-    "id_short": Fault(
-        quirk="Q20",
-        meaning="numbers its calls, and begins with 1 again on each connection",
-        ids="short",
-    ),
-    "id_not_text": Fault(
-        quirk="Q20", meaning="as id_short, and sends the ids as numbers instead of text", ids="number"
-    ),
+    "empty_frame": Fault("Q15", "sends an empty text frame before each call", empty_frames=True),
+    "id_short": Fault("Q20", "numbers its calls, and begins with 1 again on each connection", ids="short"),
+    "id_not_text": Fault("Q20", "as id_short, and sends the ids as numbers instead of text", ids="number"),
     "call_unanswered": Fault(
-        quirk="Q11",
-        meaning="answers the first call on a connection, and no call after it",
-        deaf=True,
+        "Q11", "answers the first call on a connection, and no call after it", deaf=True
     ),
     "early_heartbeat": Fault(
-        quirk="Q18",
-        meaning="sends a Heartbeat before its BootNotification, and does not wait for the answer",
+        "Q18",
+        "sends a Heartbeat before its BootNotification, and does not wait for the answer",
         before=changes.heartbeat_before_boot,
     ),
     "repeated_start": Fault(
-        quirk="Q21",
-        meaning="sends each StartTransaction twice at once, with two message ids",
+        "Q21",
+        "sends each StartTransaction twice at once, with two message ids",
         after=changes.start_again,
     ),
     "repeated_stop": Fault(
-        quirk="Q51",
-        meaning="sends its last StopTransaction again on each new connection, after the first call",
+        "Q51",
+        "sends its last StopTransaction again on each new connection, after the first call",
         after=changes.stop_again,
     ),
     "available_while_charging": Fault(
-        quirk="Q22",
-        meaning="reports Available before it stops a transaction",
-        before=changes.available_before_stop,
+        "Q22", "reports Available before it stops a transaction", before=changes.available_before_stop
     ),
     "values_after_stop": Fault(
-        quirk="Q49",
-        meaning="sends MeterValues of a transaction after its stop",
-        after=changes.values_after_stop,
+        "Q49", "sends MeterValues of a transaction after its stop", after=changes.values_after_stop
     ),
     "connector_zero": Fault(
-        quirk="Q24",
-        meaning="reports the status of a connector for connector 0 too",
-        after=changes.status_of_zero,
+        "Q24", "reports the status of a connector for connector 0 too", after=changes.status_of_zero
     ),
     "finishing_error": Fault(
-        quirk="Q23",
-        meaning="reports Finishing with an error code",
-        change=changes.limit_to(
-            _STATUS,
-            lambda sent: sent | {"errorCode": "OtherError"} if sent["status"] == "Finishing" else sent,
-        ),
+        "Q23",
+        "reports Finishing with an error code",
+        change=changes.limit_to("StatusNotification", changes.error_if_finishing),
     ),
-    "time_no_zone": Fault(
-        quirk="Q25",
-        meaning="sends times without a time zone",
-        change=changes.at_times(lambda time: time.removesuffix("Z")),
-    ),
+    "time_no_zone": Fault("Q25", "sends times without a time zone", change=changes.at_times(changes.no_zone)),
     "time_format": Fault(
-        quirk="Q26",
-        meaning="sends times with the offset +00 instead of Z",
-        change=changes.at_times(lambda time: f"{time.removesuffix('Z')}+00"),
+        "Q26", "sends times with the offset +00 instead of Z", change=changes.at_times(changes.short_offset)
     ),
     "time_seven_digits": Fault(
-        quirk="Q29",
-        meaning="sends times with seven decimal places",
-        change=changes.at_times(changes.seven_digits),
+        "Q29", "sends times with seven decimal places", change=changes.at_times(changes.seven_digits)
     ),
     "time_before_2015": Fault(
-        quirk="Q28",
-        meaning="reports its statuses with a time in 1970",
-        change=changes.limit_to(_STATUS, lambda sent: sent | {"timestamp": "1970-01-01T00:00:05Z"}),
+        "Q28",
+        "reports its statuses with a time in 1970",
+        change=changes.overwrite("StatusNotification", {"timestamp": "1970-01-01T00:00:05Z"}),
     ),
     "no_status_time": Fault(
-        quirk="Q30",
-        meaning="reports its statuses without a time",
-        change=changes.limit_to(_STATUS, changes.without("timestamp")),
+        "Q30",
+        "reports its statuses without a time",
+        change=changes.limit_to("StatusNotification", changes.without("timestamp")),
     ),
     "null_for_absent": Fault(
-        quirk="Q31",
-        meaning="sends null for optional fields instead of leaving them out",
+        "Q31",
+        "sends null for optional fields instead of leaving them out",
         change=lambda action, sent: _NULLS.get(action, {}) | sent,
     ),
     "null_payload": Fault(
-        quirk="Q31",
-        meaning="sends Heartbeats with null instead of {}",
+        "Q31",
+        "sends Heartbeats with null instead of {}",
         change=changes.limit_to("Heartbeat", lambda _sent: None),
     ),
     "empty_value": Fault(
-        quirk="Q32",
-        meaning='sends the invalid JSON "transactionId":, in MeterValues outside of transactions',
-        change=changes.limit_to("MeterValues", lambda sent: {"transactionId": Raw(b"")} | sent),
+        "Q32",
+        'sends the invalid JSON "transactionId":, in MeterValues outside of transactions',
+        change=changes.fill_in("MeterValues", {"transactionId": Raw(b"")}),
     ),
     "number_for_text": Fault(
-        quirk="Q33",
-        meaning="sends the values of meters as numbers instead of text",
-        change=changes.at_samples(lambda samples: list(map(changes.as_number, samples))),
+        "Q33",
+        "sends the values of meters as numbers instead of text",
+        change=changes.at_each_sample(changes.as_number),
     ),
     "empty_samples": Fault(
-        quirk="Q34",
-        meaning="sends transactionData without samples in StopTransaction",
-        change=changes.limit_to(
-            "StopTransaction",
-            lambda sent: sent | {"transactionData": [{"timestamp": sent["timestamp"], "sampledValue": []}]},
-        ),
+        "Q34",
+        "sends transactionData without samples in StopTransaction",
+        change=changes.limit_to("StopTransaction", changes.with_empty_samples),
     ),
     "wrong_context": Fault(
-        quirk="Q35",
-        meaning="adds a sample with an unknown context to MeterValues",
-        change=changes.at_samples(lambda samples: [*samples, {"value": "16", "context": "Sample.Alfen"}]),
+        "Q35",
+        "adds a sample with an unknown context to MeterValues",
+        change=changes.add_samples({"value": "16", "context": "Sample.Alfen"}),
     ),
     "wrong_unit": Fault(
-        quirk="Q36",
-        meaning="adds samples with an unknown unit and with null as the unit to MeterValues",
-        change=changes.at_samples(
-            lambda samples: [*samples, {"value": "1", "unit": "Watts"}, {"value": "2", "unit": None}]
-        ),
+        "Q36",
+        "adds samples with an unknown unit and with null as the unit to MeterValues",
+        change=changes.add_samples({"value": "1", "unit": "Watts"}, {"value": "2", "unit": None}),
     ),
     "wrong_phase": Fault(
-        quirk="Q39",
-        meaning="names the phases of currents L1-N, L2-N and L3-N",
-        change=changes.at_samples(lambda samples: list(map(changes.with_neutral, samples))),
+        "Q39",
+        "names the phases of currents L1-N, L2-N and L3-N",
+        change=changes.at_each_sample(changes.with_neutral),
     ),
     "unknown_enum": Fault(
-        quirk="Q37",
-        meaning="reports its statuses with the error code Error",
-        change=changes.limit_to(_STATUS, lambda sent: sent | {"errorCode": "Error"}),
+        "Q37",
+        "reports its statuses with the error code Error",
+        change=changes.overwrite("StatusNotification", {"errorCode": "Error"}),
     ),
     "object_for_list": Fault(
-        quirk="Q38",
-        meaning="sends an object instead of a list with one item in MeterValues",
+        "Q38",
+        "sends an object instead of a list with one item in MeterValues",
         change=changes.limit_to("MeterValues", changes.unpack),
     ),
     "required_absent": Fault(
-        quirk="Q40",
-        meaning="answers GetConfiguration without the member readonly",
-        answer=changes.without_readonly,
+        "Q40", "answers GetConfiguration without the member readonly", answer=changes.without_readonly
     ),
     "transaction_zero": Fault(
-        quirk="Q45",
-        meaning="sends MeterValues outside of transactions with the transactionId 0",
-        change=changes.limit_to("MeterValues", lambda sent: {"transactionId": 0} | sent),
+        "Q45",
+        "sends MeterValues outside of transactions with the transactionId 0",
+        change=changes.fill_in("MeterValues", {"transactionId": 0}),
     ),
     "reservation_zero": Fault(
-        quirk="Q48",
-        meaning="starts transactions with the reservationId 0 if there is no reservation",
-        change=changes.limit_to("StartTransaction", lambda sent: {"reservationId": 0} | sent),
+        "Q48",
+        "starts each transaction without a reservation with the reservationId 0",
+        change=changes.fill_in("StartTransaction", {"reservationId": 0}),
     ),
 }
