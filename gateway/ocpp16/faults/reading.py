@@ -6,9 +6,7 @@ field instead of refusing the payload, if the policy allows that. Speed matters 
 decoder reads every good message. The work must still be bounded by the size of the message.
 """
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import cache
@@ -18,74 +16,13 @@ import msgspec
 from msgspec import Struct, inspect
 
 from gateway.ocpp16.errors import ErrorCode, PayloadInvalid, shorten
-from gateway.ocpp16.faults import timestamps
+from gateway.ocpp16.faults import payload_json, reshaping, timestamps
+from gateway.ocpp16.faults.repair_policy import RepairPolicy
+from gateway.ocpp16.faults.reshaping import LARGEST
 from gateway.ocpp16.faults.table import Repair
 from gateway.ocpp16.messages.types import Message
 
-
-def _read_decimal(number: str) -> Decimal | str:
-    """Return the number with its spelling, or its text if its exponent is beyond every bound."""
-    try:
-        return Decimal(number)
-    except ArithmeticError:
-        return number
-
-
-_decode_json = msgspec.json.Decoder(float_hook=_read_decimal).decode
-# The decoder refuses integers of more than 4,300 digits, but reads them with a fraction.
-_TEXT_OR_LONG_INTEGER = re.compile(rb'"(?:[^"\\]|\\.)*+"|(?<![\d.])\d{4300,}+(?![.eE])', re.DOTALL)
-
-
-def _decode(payload: bytes) -> Any:
-    try:
-        return _decode_json(payload)
-    except msgspec.ValidationError:
-        return _decode_json(_TEXT_OR_LONG_INTEGER.sub(_add_fraction, payload))
-
-
-def _add_fraction(found: re.Match[bytes]) -> bytes:
-    return found[0] if found[0][:1] == b'"' else found[0] + b".0"
-
-
-_encode = msgspec.json.Encoder(decimal_format="number").encode
-_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,18}(?:\.0{1,9})?\s*")
-# A comma before exactly three digits may separate thousands, so csms does not read such a number.
-_QUANTITY = re.compile(
-    r"[+-]?[0-9]{1,18}(?:(?:\.|,(?![0-9]{3}(?:$|[eE])))[0-9]{1,18})?(?:[eE][+-]?[0-9]{1,2})?"
-)
-_SEPARATORS = re.compile(r"[\s_-]+")
-_LARGEST = 2**63
 _SENT_BYTES_MAX = 1_000
-
-_DUE = {inspect.StrType: str, inspect.IntType: int, inspect.VarTupleType: list}
-
-
-@dataclass(frozen=True, slots=True)
-class RepairPolicy:
-    """The repairs that are allowed. A field is named by its struct and its attribute."""
-
-    instead: Mapping[tuple[type[Struct], str], str]
-    """Value to use if the value of the field is not in the field's enumeration."""
-    also_called: Mapping[tuple[type[Struct], str], Mapping[str, str]]
-    """Wrong spellings of an enumeration's values, each with the right spelling."""
-    rounded: frozenset[tuple[type[Struct], str]]
-    """Integer fields whose fraction is rounded."""
-    when_absent: Mapping[tuple[type[Struct], str], Any]
-    """Value to use if the required field is absent, null or unreadable, where nothing is stored as sent."""
-    facts: frozenset[type[Struct]]
-    """Messages that are never refused for their content."""
-    stand_ins: Mapping[tuple[type[Struct], str], Any]
-    """Value to use if the required field is absent, null or unreadable."""
-    kept_whole: frozenset[tuple[type[Struct], str]]
-    """Fields that csms stores exactly as the charge point sent them. They belong to facts."""
-    left_out_of_lists: frozenset[type[Struct]]
-    """Types of list entries that are left out of their list if they cannot be read."""
-    never_dropped: frozenset[tuple[type[Struct], str]]
-    """Optional fields without which a message would say something else."""
-    any_json: frozenset[tuple[type[Struct], str]]
-    """Text fields that may also be an object, a list or a boolean. The JSON of the value becomes the text."""
-    characters_over: int
-    """Characters by which a text may exceed its limit."""
 
 
 class AsSent(NamedTuple):
@@ -118,7 +55,7 @@ def read(message: type[Message], payload: bytes, policy: RepairPolicy | None) ->
     `policy` None means that nothing is repaired and that formats are checked.
     """
     try:
-        tree = _decode(payload)
+        tree = payload_json.decode(payload)
     except (msgspec.DecodeError, UnicodeError) as error:
         raise PayloadInvalid("FormationViolation", f"the payload is not JSON in UTF-8 ({error})") from None
     except RecursionError:
@@ -133,14 +70,15 @@ def read(message: type[Message], payload: bytes, policy: RepairPolicy | None) ->
     typed = reader.read_struct(_info(message), tree, "")
     as_sent = None
     if reader.sent or reader.stood_in:
-        fields = _encode({name: _shorten(value) for name, value in reader.sent.items()})
+        fields = payload_json.encode({name: _shorten(value) for name, value in reader.sent.items()})
         as_sent = AsSent(fields, payload if reader.stood_in else b"")
-    return Read(typed, _encode(tree) if reader.reshaped else payload, tuple(reader.repairs), as_sent)
+    repaired = payload_json.encode(tree) if reader.reshaped else payload
+    return Read(typed, repaired, tuple(reader.repairs), as_sent)
 
 
 def _shorten(value: Any) -> Any:
     """Return the value, or the beginning of its JSON as text if the JSON is long."""
-    encoded = _encode(value)
+    encoded = payload_json.encode(value)
     return value if len(encoded) <= _SENT_BYTES_MAX else encoded[:_SENT_BYTES_MAX].decode(errors="replace")
 
 
@@ -176,25 +114,10 @@ def _info(message: type[Message]) -> inspect.StructType:
     return info
 
 
-def _words(kind: inspect.LiteralType) -> Mapping[str, str]:
-    """Return the words of an enumeration by their case-folded spelling."""
-    return _words_of(tuple(map(str, kind.values)))
-
-
 def _find_other_name(names: Mapping[str, str], value: str) -> str | None:
     """Return the right word for a wrong one, in any case and with blanks around."""
     folded = value.strip().casefold()
     return next((word for name, word in names.items() if name.casefold() == folded), None)
-
-
-@cache
-def _words_of(values: tuple[str, ...]) -> Mapping[str, str]:
-    return {_fold_word(value): value for value in values}
-
-
-def _fold_word(word: str) -> str:
-    """Return what is the same in all spellings of a word, such as SuspendedEV and Suspended EV."""
-    return _SEPARATORS.sub("", word).casefold()
 
 
 def _noun(value: Any) -> str:  # noqa: PLR0911  one return per JSON type
@@ -335,7 +258,7 @@ class _PayloadReader:
         match value:
             case dict() | list() | bool() if field in policy.any_json:
                 self.repairs.append("json_for_text")
-                return _encode(value).decode()
+                return payload_json.encode(value).decode()
             case str() | Decimal() if field in policy.rounded:
                 return self.round(value)
             case str() if (word := _find_other_name(policy.also_called.get(field, {}), value)) is not None:
@@ -345,57 +268,16 @@ class _PayloadReader:
                 return self.reshape(kind, value)
 
     def round(self, value: str | Decimal) -> int | str | Decimal:
-        """Return a quantity as a whole number, or the value itself if it cannot be read."""
-        if isinstance(value, Decimal):
-            number = value
-        elif _QUANTITY.fullmatch(value.strip()):
-            number = Decimal(value.strip().replace(",", "."))
-        else:
-            return value
-        if not -_LARGEST <= number < _LARGEST:
-            return value
-        is_whole = number == number.to_integral_value()
-        if isinstance(value, str):
-            self.repairs.append("text_for_number")
-        elif is_whole:
-            self.repairs.append("fraction_for_integer")
-        if not is_whole:
-            self.repairs.append("fraction_rounded")
-            self.stood_in = True
-        return round(number)
+        rounded, repairs = reshaping.round_quantity(value)
+        self.repairs += repairs
+        self.stood_in = self.stood_in or "fraction_rounded" in repairs
+        return rounded
 
-    def reshape(self, kind: inspect.Type, value: Any) -> Any:  # noqa: PLR0911  one return per repair
-        """Return the same content in the required type, or the value itself if no repair applies."""
-        if type(value) is _DUE.get(type(kind)):
-            return value
-        match kind, value:
-            case inspect.StrType(), bool():
-                return value
-            case inspect.StrType(), int() | Decimal():
-                self.repairs.append("number_for_text")
-                return str(value)
-            case inspect.IntType(), str() if _INTEGER.fullmatch(value):
-                self.repairs.append("text_for_number")
-                return int(Decimal(value.strip()))
-            # `abs` would round, and fail for an exponent of more than 999,999.
-            case inspect.IntType(), Decimal() if (
-                value.copy_abs() < 10**18 and value == value.to_integral_value()
-            ):
-                self.repairs.append("fraction_for_integer")
-                return int(value)
-            case inspect.LiteralType(), str() if (
-                value not in kind.values and (word := _words(kind).get(_fold_word(value))) is not None
-            ):
-                self.repairs.append("enum_case")
-                return word
-            case inspect.BoolType(), str() if value.strip().lower() in {"true", "false"}:
-                self.repairs.append("text_for_boolean")
-                return value.strip().lower() == "true"
-            case inspect.VarTupleType(), dict():
-                self.repairs.append("object_for_list")
-                return [value]
-            case _:
-                return value
+    def reshape(self, kind: inspect.Type, value: Any) -> Any:
+        reshaped, repair = reshaping.reshape(kind, value)
+        if repair is not None:
+            self.repairs.append(repair)
+        return reshaped
 
     def read_value(  # noqa: PLR0911  one return per kind of field
         self, kind: inspect.Type, extra: Mapping[str, Any], value: Any, where: str
@@ -478,7 +360,7 @@ class _PayloadReader:
     def read_integer(self, value: Any, where: str) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
             self.refuse_type("an integer", value, where)
-        if not -_LARGEST <= value < _LARGEST:
+        if not -LARGEST <= value < LARGEST:
             self.refuse("TypeConstraintViolation", "out of range; must fit into 64 bits", where)
         return value
 
@@ -504,21 +386,3 @@ def _unwrap(kind: inspect.Type) -> tuple[inspect.Type, Mapping[str, Any]]:
     if isinstance(kind, inspect.Metadata):
         return kind.type, kind.extra_json_schema or {}
     return kind, {}
-
-
-def _has_formats(kind: inspect.Type) -> bool:
-    match kind:
-        case inspect.Metadata():
-            return True
-        case inspect.VarTupleType():
-            return _has_formats(kind.item_type)
-        case inspect.StructType():
-            return any(_has_formats(field.type) for field in kind.fields)
-        case _:
-            return False
-
-
-@cache
-def has_formats(message: type[Message]) -> bool:
-    """Return whether the message has fields with a format, which the fast decoder does not check."""
-    return _has_formats(_info(message))

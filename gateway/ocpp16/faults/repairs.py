@@ -6,13 +6,16 @@ repair either loses nothing, for example if the text "1" is read as the number 1
 the payload and uses a harmless value in the message.
 """
 
+from functools import cache
 from typing import Final
 
 import msgspec
+from msgspec import inspect
 
 from gateway.ocpp16.errors import PayloadInvalid
 from gateway.ocpp16.faults import reading
-from gateway.ocpp16.faults.reading import Read, RepairPolicy
+from gateway.ocpp16.faults.reading import Read
+from gateway.ocpp16.faults.repair_policy import RepairPolicy
 from gateway.ocpp16.frames import DECODE_ERRORS
 from gateway.ocpp16.messages import core, firmware, security, types
 from gateway.ocpp16.messages.types import Message
@@ -90,6 +93,24 @@ def read_strictly(message: type[Message], payload: bytes) -> Message:
     except DECODE_ERRORS as error:
         reading.read(message, payload, None)  # This raises PayloadInvalid with the path of the field.
         raise PayloadInvalid("FormationViolation", str(error)) from None
-    if reading.has_formats(message):
+    if _has_formats(message):
         reading.read(message, payload, None)
     return request
+
+
+@cache
+def _has_formats(message: type[Message]) -> bool:
+    """Return whether the message has fields with a format, which the fast decoder does not check."""
+    return _is_formatted(inspect.type_info(message))
+
+
+def _is_formatted(kind: inspect.Type) -> bool:
+    match kind:
+        case inspect.Metadata():
+            return True
+        case inspect.VarTupleType():
+            return _is_formatted(kind.item_type)
+        case inspect.StructType():
+            return any(_is_formatted(field.type) for field in kind.fields)
+        case _:
+            return False
