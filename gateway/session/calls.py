@@ -23,7 +23,8 @@ from gateway.ocpp16 import actions
 from gateway.ocpp16.errors import PayloadInvalid
 from gateway.ocpp16.messages.core import ChangeConfiguration
 from gateway.ocpp16.messages.types import Message
-from gateway.ocpp16.protocol import UNREADABLE, CallAnswered, CallRefused, OutgoingCall, Protocol
+from gateway.ocpp16.protocol import UNREADABLE, Protocol
+from gateway.ocpp16.received import CallAnswered, CallRefused, OutgoingCall
 from gateway.ocpp16.registration import name_triggered
 from gateway.service.frame_masking import FrameMasker
 from gateway.service.secrets import MASK, names_secret

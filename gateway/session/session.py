@@ -33,16 +33,8 @@ from gateway.handlers import HANDLERS
 from gateway.handlers.charge_point import ChargePoint, SessionMemory, now_ms
 from gateway.node import Node
 from gateway.ocpp16.faults.table import FaultName
-from gateway.ocpp16.protocol import (
-    CallAnswered,
-    CallRefused,
-    Ignored,
-    IncomingCall,
-    Protocol,
-    Received,
-    Reply,
-    Role,
-)
+from gateway.ocpp16.protocol import Protocol, Role
+from gateway.ocpp16.received import CallAnswered, CallRefused, Ignored, IncomingCall, Received, Reply
 from gateway.ocpp16.registration import NOT_ACCEPTED, REFUSAL, may_receive
 from gateway.service.client_certificates import ClientCertificate
 from gateway.service.frame_masking import FrameMasker

@@ -14,7 +14,8 @@ import msgspec
 from gateway.ocpp16.faults import repairs
 from gateway.ocpp16.messages import core
 from gateway.ocpp16.messages.types import IdTagInfo, Message
-from gateway.ocpp16.protocol import IncomingCall, Protocol, Role
+from gateway.ocpp16.protocol import Protocol, Role
+from gateway.ocpp16.received import IncomingCall
 
 _NUMBER: Final = 20_000
 _ROUNDS: Final = 5

@@ -7,7 +7,8 @@ from typing import Any
 import trio
 
 from gateway.ocpp16.messages.types import Message
-from gateway.ocpp16.protocol import CallAnswered, CallRefused, IncomingCall, Protocol, Reply, Role
+from gateway.ocpp16.protocol import Protocol, Role
+from gateway.ocpp16.received import CallAnswered, CallRefused, IncomingCall, Reply
 from gateway.websocket.connection import Connection
 
 CALL_S = 30.0

@@ -13,7 +13,7 @@ import trio
 
 from gateway.ocpp16.messages import core
 from gateway.ocpp16.messages.types import Message, MeterValue, SampledValue
-from gateway.ocpp16.protocol import IncomingCall
+from gateway.ocpp16.received import IncomingCall
 from gateway.websocket.client import connect
 from tests.conformance.caller import Caller, CallFailed
 from tests.conformance.charge_point import now

@@ -22,7 +22,8 @@ from typing import Any, NamedTuple, Self, override
 
 from gateway.ocpp16.errors import ErrorCode
 from gateway.ocpp16.messages.types import Message
-from gateway.ocpp16.protocol import IncomingCall, Protocol, Reply, Role
+from gateway.ocpp16.protocol import Protocol, Role
+from gateway.ocpp16.received import IncomingCall, Reply
 
 
 class Call(NamedTuple):

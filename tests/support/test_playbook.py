@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from gateway.ocpp16.messages import core
-from gateway.ocpp16.protocol import IncomingCall, Protocol, Role
+from gateway.ocpp16.protocol import Protocol, Role
+from gateway.ocpp16.received import IncomingCall
 from tests.support.playbook import Answer, Like, Playbook, Tick
 
 HEARTBEAT = b'[2,"a","Heartbeat",{}]'

@@ -14,7 +14,8 @@ from gateway.handlers import HANDLERS
 from gateway.handlers.charge_point import ChargePoint, SessionMemory
 from gateway.ocpp16.actions import ACTIONS, Sender, actions_of
 from gateway.ocpp16.errors import CODES
-from gateway.ocpp16.protocol import IncomingCall, Protocol, Reply, Role
+from gateway.ocpp16.protocol import Protocol, Role
+from gateway.ocpp16.received import IncomingCall, Reply
 from state import charge_points
 from state.charge_points import Settings
 from state.features import data_transfer

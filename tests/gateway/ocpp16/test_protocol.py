@@ -11,16 +11,8 @@ import pytest
 from gateway.ocpp16.faults.table import FaultName
 from gateway.ocpp16.messages import core
 from gateway.ocpp16.messages.types import IdTagInfo
-from gateway.ocpp16.protocol import (
-    FACTS,
-    CallAnswered,
-    CallRefused,
-    Ignored,
-    IncomingCall,
-    Protocol,
-    Reply,
-    Role,
-)
+from gateway.ocpp16.protocol import FACTS, Protocol, Role
+from gateway.ocpp16.received import CallAnswered, CallRefused, Ignored, IncomingCall, Reply
 from tests.support.playbook import Answer, Call, Like, Playbook, Refuse, central, refused
 
 TIME = "2026-01-31T12:00:00.000Z"

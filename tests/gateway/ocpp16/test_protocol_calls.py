@@ -5,16 +5,8 @@ import pytest
 from gateway.ocpp16.errors import CallOutstanding
 from gateway.ocpp16.faults.table import FaultName
 from gateway.ocpp16.messages import core
-from gateway.ocpp16.protocol import (
-    UNREADABLE,
-    CallAnswered,
-    CallRefused,
-    Ignored,
-    IncomingCall,
-    OutgoingCall,
-    Protocol,
-    Role,
-)
+from gateway.ocpp16.protocol import UNREADABLE, Protocol, Role
+from gateway.ocpp16.received import CallAnswered, CallRefused, Ignored, IncomingCall, OutgoingCall
 from tests.support.playbook import Call, Like, Playbook, Tick, central
 
 UNLOCK = core.UnlockConnector(connector_id=1)

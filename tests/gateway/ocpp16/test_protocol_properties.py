@@ -9,16 +9,8 @@ from hypothesis import strategies as st
 
 from gateway.ocpp16.messages import core
 from gateway.ocpp16.messages.types import IdTagInfo, Message
-from gateway.ocpp16.protocol import (
-    CallAnswered,
-    CallRefused,
-    Ignored,
-    IncomingCall,
-    OutgoingCall,
-    Protocol,
-    Reply,
-    Role,
-)
+from gateway.ocpp16.protocol import Protocol, Role
+from gateway.ocpp16.received import CallAnswered, CallRefused, Ignored, IncomingCall, OutgoingCall, Reply
 
 CALLS: dict[Role, Message] = {
     Role.CENTRAL_SYSTEM: core.UnlockConnector(connector_id=1),

@@ -6,7 +6,8 @@ import pytest
 from gateway.ocpp16.faults.table import FaultName
 from gateway.ocpp16.messages import core
 from gateway.ocpp16.messages.types import IdTagInfo, Message
-from gateway.ocpp16.protocol import IncomingCall, Protocol, Reply, Role
+from gateway.ocpp16.protocol import Protocol, Role
+from gateway.ocpp16.received import IncomingCall, Reply
 from tests.support.playbook import Answer, Like, Refuse, central, refused
 
 TIME = "2026-01-31T12:00:00.000Z"

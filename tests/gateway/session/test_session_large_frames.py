@@ -7,7 +7,8 @@ import msgspec
 import pytest
 import trio
 
-from gateway.ocpp16.protocol import Protocol, Received
+from gateway.ocpp16.protocol import Protocol
+from gateway.ocpp16.received import Received
 from gateway.websocket.connection import Connection, _mask
 from state import commands, keys
 from state.charge_points import faults

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.ocpp16.faults.table import FaultName as Counted
-from gateway.ocpp16.protocol import Ignored, IncomingCall, Protocol, Role
+from gateway.ocpp16.protocol import Protocol, Role
+from gateway.ocpp16.received import Ignored, IncomingCall
 from gateway.websocket import client
 from loadtest.charge_point.fault_changes import Handshake
 from loadtest.charge_point.faults import FAULTS, Faults
