@@ -4,12 +4,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from textwrap import fill
-from typing import Any, cast, get_args, get_origin
+from typing import Any, cast
 
 import msgspec
 import trio
-from msgspec.structs import FieldInfo, fields
+from msgspec.structs import fields
 from prometheus_client.core import Metric
 from prometheus_client.registry import CollectorRegistry
 
@@ -23,25 +22,25 @@ from admin.retention.packing import Packing
 from admin.retention.policies import Policies
 from admin.routes.event_kinds import KINDS, MEMBERS
 from admin.troubles import Examining
+from docs.fields import describe_default, describe_values, find_meta
+from docs.loadtest_reference import loadtest_reference
+from docs.markdown import make_page, make_table, make_text
 from gateway.admission.reasons import Reason
 from gateway.config import GatewayConfig, SecurityConfig
 from gateway.hub import Hub
 from gateway.metrics import registry
 from gateway.node import Node
 from gateway.ocpp16.faults.table import FAULTS, FaultKind, Repair
-from gateway.service.annotations import alternatives, choices_of, metadata_of
 from gateway.service.metrics import LoopLag, new_registry
 from gateway.service.refusal_words import OF_CONNECTIONS, OF_REQUESTS
-from gateway.service.settings import element_of, section_of, struct_of
+from gateway.service.settings import section_of, struct_of
 from gateway.tls_edge import TlsEdge
 from gateway.websocket.close_codes import Close
 from gateway.websocket.handshakes import Handshakes
 from gateway.websocket.refusals import Refused
 from gateway.websocket.stats import Stats
-from loadtest.charge_point.faults import FAULTS as SHOWN_FAULTS
-from loadtest.measuring import measures
 from loadtest.reports import json_file
-from loadtest.scenario import model, schema
+from loadtest.scenario import schema
 from state.events.feed import Feed
 from state.retention import KINDS as KINDS_OF_KEYS
 from state.retention import Kind as KindOfKey
@@ -49,14 +48,11 @@ from state.store import Store, StoreConfig
 from state.troubles import KINDS as KINDS_OF_TROUBLES
 
 DOCS = Path(__file__).parent
-_MADE = "`make docs` makes this page from the code.\n"
-_UNITS = {"_s": "seconds", "_bytes": "bytes"}
-_TYPES = {bool: "true or false", int: "whole number", float: "number", str: "text"}
 
 
 def settings() -> str:
     shared = [one for one in _sections(GatewayConfig) if one in _sections(AdminConfig)]
-    return _page(
+    return make_page(
         "Settings",
         """A process reads its settings once, at its start. It reads the TOML file that `--config` names, and
         then environment variables. If a setting is in both, the variable applies. Gateways and admin
@@ -91,64 +87,21 @@ def _sections(config: type[msgspec.Struct]) -> list[tuple[str, type[msgspec.Stru
 
 def _section_page(name: str, section: type[msgspec.Struct]) -> Iterator[str]:
     yield f"### {name}\n"
-    yield _text(section.__doc__ or "")
-    yield _table(("Setting", "Values", "Default", "Meaning"), _rows(section, f"{name}."))
+    yield make_text(section.__doc__ or "")
+    yield make_table(("Setting", "Values", "Default", "Meaning"), _rows(section, f"{name}."))
 
 
 def _rows(section: type[msgspec.Struct], above: str) -> Iterator[tuple[str, ...]]:
     for field in fields(section):
         name = f"{above}{field.encode_name}"
-        yield f"`{name}`", _values(field), _default(field), "".join(_meta(field, "description"))
+        yield (
+            f"`{name}`",
+            describe_values(field),
+            describe_default(field),
+            "".join(find_meta(field, "description")),
+        )
         if (part := section_of(field.type)) is not None:
             yield from _rows(part, f"{name}." if struct_of(field.type) else f"{name}[].")
-
-
-def _values(field: FieldInfo) -> str:
-    if choices := choices_of(field.type):
-        return ", ".join(f"`{choice}`" for choice in choices)
-    if struct_of(field.type) is not None:
-        return "section"
-    if element_of(field.type) is not None:
-        return "list of sections" if section_of(field.type) else "list of texts"
-    kind = next(words for one, words in _TYPES.items() if one in alternatives(field.type))
-    unit = next((unit for end, unit in _UNITS.items() if field.encode_name.endswith(end)), "")
-    if unit:
-        kind = f"whole {unit}" if unit == "seconds" and kind == "whole number" else unit
-    above, least, most, length = (
-        [_number(bound) for bound in _meta(field, name)] for name in ("gt", "ge", "le", "min_length")
-    )
-    if length:
-        return f"{kind}, not empty" if length == ["1"] else f"{kind} of {length[0]} characters or more"
-    if least:
-        return f"{kind}, {least[0]} to {most[0]}" if most else f"{kind}, {least[0]} or more"
-    bounds = [f"above {bound}" for bound in above] + [f"at most {bound}" for bound in most]
-    return ", ".join((kind, *bounds))
-
-
-def _number(value: float) -> str:
-    """Write a number. If it has five digits or more, commas separate the thousands."""
-    return f"{value:,}" if value >= 10_000 and value == int(value) else f"{value:g}"
-
-
-def _meta(field: FieldInfo, name: str) -> list[Any]:
-    """Return the field's annotation of this name as the only item of a list, or an empty list."""
-    return [value for meta in metadata_of(field.type) if (value := getattr(meta, name)) is not None][:1]
-
-
-def _default(field: FieldInfo) -> str:
-    if field.required:
-        return "required"
-    match field.default:
-        case None:
-            return "not set"
-        case ():
-            return "empty"
-        case bool():
-            return f"`{str(field.default).lower()}`"
-        case int() | float():
-            return _number(field.default)
-        case _:
-            return f"`{field.default}`"
 
 
 _FAULT_KINDS: dict[FaultKind, str] = {
@@ -163,7 +116,7 @@ _FAULT_KINDS: dict[FaultKind, str] = {
 
 
 def faults() -> str:
-    return _page(
+    return make_page(
         "Faults of charge points",
         """csms recognises these faults of charge points and counts them by name. `GET
         /v1/tenants/{tenant}/charge-points/{id}/faults` lists the counts of one charge point. The metric
@@ -184,16 +137,16 @@ def _faults_of(kind: FaultKind) -> Iterator[str]:
     yield f"## {_FAULT_KINDS[kind]}\n"
     if repaired:
         yield "csms repairs these faults, unless the charge point is strict:\n"
-        yield _table(("Name", "Meaning"), ((f"`{name}`", found.pop(name)) for name in repaired))
+        yield make_table(("Name", "Meaning"), ((f"`{name}`", found.pop(name)) for name in repaired))
         yield "Other faults of payloads:\n"
-    yield _table(("Name", "Meaning"), ((f"`{name}`", meaning) for name, meaning in found.items()))
+    yield make_table(("Name", "Meaning"), ((f"`{name}`", meaning) for name, meaning in found.items()))
 
 
 _ONLY_RECORDED = (Close.CLOSING, Close.SILENT, Close.LEFT, Close.BROKEN, Close.DROPPED)
 
 
 def close_codes() -> str:
-    return _page(
+    return make_page(
         "Close codes",
         """The event `charge_point.disconnected` has the code and the reason of a closed websocket in its
         `reason`. The metric `csms_closed_total{code}` counts the codes. `…` stands for a number or a text
@@ -210,7 +163,7 @@ def close_codes() -> str:
 
 
 def _closes(closes: Iterable[Close]) -> str:
-    return _table(
+    return make_table(
         ("Code", "Reason", "When", "What the charge point should do"),
         (
             (str(close.code), re.sub(r"\{[^}]*\}", "…", close.reason), close.when, close.then)
@@ -220,7 +173,7 @@ def _closes(closes: Iterable[Close]) -> str:
 
 
 def refusals() -> str:
-    return _page(
+    return make_page(
         "Refused handshakes",
         """csms refuses an upgrade request for one of these reasons. The charge point gets the HTTP status and
         the text. All reasons with the status 401 have the same text, so that nobody can find out which
@@ -232,14 +185,14 @@ def refusals() -> str:
         `csms_refusals_total{reason}` has the counts of a process. `…` stands for a number or a text that
         varies.
         """,
-        _table(
+        make_table(
             ("Reason", "Status", "What was wrong", "What would be right", "Text for the charge point"),
             (
                 (f"`{one.word}`", str(one.status), *OF_REQUESTS[one.word], one.text.replace("{}", "…"))
                 for one in sorted(Reason, key=lambda one: one.status)
             ),
         ),
-        _text(
+        make_text(
             """csms refuses a connection for one of these reasons before it has an upgrade request. If TLS
             fails, the charge point gets a TLS alert. If the request cannot be read, it gets an HTTP status.
             Otherwise csms closes the connection. csms does not know the charge point yet, so these refusals
@@ -247,7 +200,7 @@ def refusals() -> str:
             alert. The metric `csms_handshake_failures_total{reason}` counts them too.
             """
         ),
-        _table(
+        make_table(
             ("Reason", "What was wrong", "What would be right"),
             ((f"`{one.word}`", *OF_CONNECTIONS[one.word]) for one in Refused),
         ),
@@ -272,7 +225,7 @@ def metrics() -> str:
         Policies(store, "").readings,
         Examining(store, "").readings,
     )
-    return _page(
+    return make_page(
         "Metrics",
         """Each process serves its metrics at `/metrics` of `listen.health_host` and `listen.health_port`, in
         the text format of Prometheus. Scrape every process, because each process counts only for itself. In
@@ -296,7 +249,7 @@ def _metrics_of(found: CollectorRegistry) -> str:
         total = "_total" if metric.type == "counter" else ""
         return f"`{metric.name}{total}{f'{{{labels}}}' if labels else ''}`"
 
-    return _table(
+    return make_table(
         ("Name", "Type", "Meaning"),
         sorted(
             (name(metric), metric.type, metric.documentation)
@@ -307,7 +260,7 @@ def _metrics_of(found: CollectorRegistry) -> str:
 
 
 def events() -> str:
-    return _page(
+    return make_page(
         "Events",
         """`GET /v1/tenants/{tenant}/events` streams the events of a tenant as server-sent events. Each event
         has `id`, `kind`, `tenant`, `charge_point`, `at` and `data`. This page lists the members of `data` for
@@ -324,7 +277,7 @@ def events() -> str:
 
 
 def troubles() -> str:
-    return _page(
+    return make_page(
         "Troubles of charge points",
         """A charge point that needs somebody has *troubles*. `GET
         /v1/tenants/{tenant}/charge-points/{id}` shows what troubles one charge point, `GET
@@ -337,7 +290,7 @@ def troubles() -> str:
         writes anew in turn for all charge points; the member `as_of` of the overview says how old it may be.
         The kinds are in the order of their urgency.
         """,
-        _table(
+        make_table(
             ("Kind", "It begins", "It ends", "What to do"),
             ((f"`{kind}`", row.begins, row.ends, row.do) for kind, row in KINDS_OF_TROUBLES.items()),
         ),
@@ -345,7 +298,7 @@ def troubles() -> str:
 
 
 def retention() -> str:
-    return _page(
+    return make_page(
         "What the store keeps",
         """Each kind of key in the store has an owner, a time at which it goes, and a bound on what it may
         hold. A kind is the name in the middle of a key: `transaction` in `{tag}:transaction:demo/CP1/7`, and
@@ -361,108 +314,10 @@ def retention() -> str:
 
 def _kinds(heading: str, kinds: Iterable[KindOfKey]) -> Iterator[str]:
     yield f"## {heading}\n"
-    yield _table(
+    yield make_table(
         ("Kind", "What it holds", "Owner", "When it goes", "At most"),
         ((f"`{one.name}`", one.holds, one.owner, one.ends, one.most) for one in kinds),
     )
-
-
-# A key of a table that is a table itself has its own heading.
-_TABLES: dict[str, type[msgspec.Struct]] = {
-    "The file itself": model.Scenario,
-    "[target]": model.Target,
-    "[fleet]": model.Fleet,
-    "[[groups]]": model.Group,
-    "[groups.charging]": model.Charging,
-    "[[groups.arrivals]]": model.Arrival,
-    "[groups.cut]": model.Cut,
-    "[groups.reconnect]": model.Reconnect,
-    "[groups.retries]": model.Retries,
-    "[[stages]]": model.Stage,
-    "[[storms]]": model.Storm,
-    "[[actions]]": model.ShellAction,
-    "[[commands]]": model.Commands,
-    "[[thresholds]]": model.Threshold,
-    "[generator]": model.Generator,
-    "[checks]": model.Checks,
-}
-
-
-def loadtest_reference() -> str:
-    return _page(
-        "Scenarios, measures and faults of the load test",
-        """[The load test](loadtest.md) explains how to write a scenario. This page has every key of a
-        scenario, every measure that a threshold can judge, and every fault that simulated charge points can
-        show.
-
-        Times and durations are in seconds. A share is a number from 0 to 1. The file
-        [loadtest.schema.json](loadtest.schema.json) says the same for editors, and `csms loadtest validate`
-        also checks what joins several keys. The file
-        [loadtest-results.schema.json](loadtest-results.schema.json) describes what `--output` writes.
-        """,
-        "## Scenario\n",
-        *(part for name, table in _TABLES.items() for part in _scenario_table(name, table)),
-        "## Measures\n",
-        _measures(),
-        "## Faults\n",
-        _text(
-            """These are the names for the key `faults` of a group. The numbers are those of [known
-            faults](known-faults.md). A central system may repair what such a charge point sends. The
-            stored transactions of these charge points are therefore not compared with what they sent.
-            """
-        ),
-        _table(
-            ("Name", "Meaning", "Known fault"),
-            ((f"`{name}`", fault.meaning, fault.quirk) for name, fault in SHOWN_FAULTS.items()),
-        ),
-    )
-
-
-def _scenario_table(name: str, table: type[msgspec.Struct]) -> Iterator[str]:
-    yield f"### {f'`{name}`' if name.startswith('[') else name}\n"
-    yield _text(table.__doc__ or "")
-    yield _table(
-        ("Key", "Values", "Default"),
-        (
-            (f"`{field.encode_name}`", _scenario_values(field), _scenario_default(field))
-            for field in fields(table)
-        ),
-    )
-
-
-def _scenario_values(field: FieldInfo) -> str:
-    kinds = alternatives(field.type)
-    if any(isinstance(kind, type) and issubclass(kind, msgspec.Struct) for kind in kinds):
-        return "table"
-    if field.type is model.Span:
-        return "the least and the greatest number of seconds"
-    if any(get_origin(kind) is dict for kind in kinds):
-        return "table"
-    element = next((get_args(kind)[0] for kind in kinds if get_origin(kind) is tuple), None)
-    if element is None:
-        return _values(field)
-    inner = alternatives(element)
-    if any(isinstance(kind, type) and issubclass(kind, msgspec.Struct) for kind in inner):
-        return "list of tables"
-    return "list of the [faults](#faults) below" if element is model.FaultName else "list of texts"
-
-
-def _scenario_default(field: FieldInfo) -> str:
-    if field.default_factory is not msgspec.NODEFAULT:
-        return "as below" if field.default_factory is not dict else "empty"
-    match field.default:
-        case tuple() if field.default:
-            return ", ".join(_number(one) if isinstance(one, float) else f"`{one}`" for one in field.default)
-        case "":
-            return "empty"
-        case _:
-            return _default(field)
-
-
-def _measures() -> str:
-    """Return the docstring of the module. Its table stays as it is."""
-    _, *parts = (measures.__doc__ or "").strip().split("\n\n")
-    return "\n".join(f"{part}\n" if part.startswith("|") else _text(part) for part in parts)
 
 
 def _json(found: dict[str, Any]) -> str:
@@ -470,31 +325,14 @@ def _json(found: dict[str, Any]) -> str:
 
 
 def _event(kind: str, meaning: str) -> str:
-    members = _table(
+    members = make_table(
         ("Member of `data`", "Type", "Meaning"),
         (
             (f"`{name}`", member.type, f"{'Optional. ' if member.optional else ''}{member.meaning}")
             for name, member in MEMBERS[kind].items()
         ),
     )
-    return f"## `{kind}`\n\n{_text(meaning)}" + (f"\n{members}" if MEMBERS[kind] else "")
-
-
-def _text(paragraphs: str) -> str:
-    texts = (" ".join(paragraph.split()) for paragraph in paragraphs.strip().split("\n\n"))
-    return (
-        "\n\n".join(fill(text, 120, break_long_words=False, break_on_hyphens=False) for text in texts) + "\n"
-    )
-
-
-def _page(title: str, introduction: str, *parts: str) -> str:
-    return "\n".join((f"# {title}\n", _text(introduction), *parts, _MADE))
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    cells = ([" ".join(cell.replace("|", "\\|").split()) for cell in line] for line in lines)
-    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
+    return f"## `{kind}`\n\n{make_text(meaning)}" + (f"\n{members}" if MEMBERS[kind] else "")
 
 
 PAGES: dict[str, Callable[[], str]] = {
