@@ -4,11 +4,10 @@ from gateway.service import interrupts
 
 interrupts.end_silently()
 
-import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from textwrap import fill
@@ -17,12 +16,12 @@ from typing import Annotated, Literal
 import msgspec
 import trio
 from cyclopts import App, Parameter, validators
-from rich.console import Console
 
 from loadtest.measuring.assembling import CannotMerge, merge
 from loadtest.measuring.histograms import BadHistogram
 from loadtest.measuring.verdict import EXIT_CODES, conclude
-from loadtest.reports import comparing, dry_run, html, json_file, junit, overlay, summary
+from loadtest.output import WIDTH, complain, make_console, report, require_directories, say, write_files
+from loadtest.reports import comparing, dry_run, json_file, overlay, summary
 from loadtest.reports.comparing import CannotCompare
 from loadtest.reports.json_file import BadResults
 from loadtest.reports.progress import show_progress
@@ -50,7 +49,6 @@ app = App(
 
 _SCENARIO = ScenarioOptions()
 _MACHINE = MachineOptions()
-_WIDTH = 120
 
 _Files = Annotated[list[Path], Parameter(consume_multiple=True, negative=())]
 type Rounds = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=100))]
@@ -101,9 +99,9 @@ def run(
     if dry:
         _show_plan(read, machine)
         return 0
-    _require_directory(output, html_file, junit_file)
+    require_directories(output, html_file, junit_file)
     results = _carry_out(read, options, machine, progress)
-    return _report(results, output, html_file, junit_file)
+    return report(results, output, html_file, junit_file)
 
 
 @app.command
@@ -134,7 +132,7 @@ def show(scenario: str | None = None) -> int:
     """
     if scenario is None:
         for name, words in describe_shipped():
-            sys.stdout.write(fill(f"{name:<16} {words}", _WIDTH, subsequent_indent=" " * 17) + "\n")
+            sys.stdout.write(fill(f"{name:<16} {words}", WIDTH, subsequent_indent=" " * 17) + "\n")
     else:
         sys.stdout.write(read_shipped(scenario))
     return 0
@@ -166,10 +164,10 @@ def merge_parts(
     junit_file
         File that gets the verdict as JUnit XML.
     """
-    _require_directory(output, html_file, junit_file)
+    require_directories(output, html_file, junit_file)
     results = merge([json_file.read(file) for file in files], combine, whole=True)
     conclude(results)
-    return _report(results, output, html_file, junit_file)
+    return report(results, output, html_file, junit_file)
 
 
 @app.command
@@ -208,11 +206,11 @@ def compare(
     one, other = (runs[:1], runs[1:]) if len(runs) == 2 else (tuple(before or ()), tuple(after or ()))
     if not one or not other or (runs and (before or after or len(runs) != 2)):
         raise BadOptions("compare needs two files, or --before and --after with at least one file each")
-    _require_directory(html_file)
+    require_directories(html_file)
     comparison = comparing.compare(one, other, fail_if or [])
-    unwritten = list(_write((html_file, partial(overlay.write, comparison))))
-    comparing.show(comparison, _console())
-    return _complain(unwritten) or comparison.exit_code
+    unwritten = list(write_files((html_file, partial(overlay.write, comparison))))
+    comparing.show(comparison, make_console())
+    return complain(unwritten) or comparison.exit_code
 
 
 @app.command
@@ -238,7 +236,7 @@ def clean(scenario: str, options: ScenarioOptions = _SCENARIO) -> int:
     cleaned = trio.run(
         _clean, read, options.credentials_file is not None or target.credentials_file is not None
     )
-    console = _console()
+    console = make_console()
     console.print(
         f"Deleted {cleaned.charge_points:,} charge points with all their transactions, of which "
         f"{cleaned.transactions_ended:,} were still open.",
@@ -288,10 +286,10 @@ def contrast(
         for side, runs in sides if number % 2 == 0 else sides[::-1]:
             results = _carry_out(side, options, machine, progress)
             if results.exit_code not in {0, EXIT_CODES["threshold"]}:
-                summary.show(results, _console())
+                summary.show(results, make_console())
                 return results.exit_code
             runs.append(results)
-    contrasting.show(find_ratios(sides[0][1], sides[1][1]), group, _console())
+    contrasting.show(find_ratios(sides[0][1], sides[1][1]), group, make_console())
     return 0
 
 
@@ -318,13 +316,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         CannotMerge,
     ) as error:
         for line in str(error).splitlines():
-            _say(line)
+            say(line)
         return EXIT_CODES["configuration"]
     except CannotClean as error:
-        _say(str(error))
+        say(str(error))
         return 1
     except EndedAtOnce:
-        _say("ended at once by a second signal, without a report")
+        say("ended at once by a second signal, without a report")
         return EXIT_CODES["interrupted"]
     return int(code or 0)  # --help returns None.
 
@@ -344,7 +342,7 @@ def _carry_out(
 
 
 def _say_why(why: str) -> None:
-    _say(f"the run ended early: {why}")
+    say(f"the run ended early: {why}")
 
 
 async def _clean(scenario: Scenario, has_ids: bool) -> Cleaned:  # noqa: FBT001  trio.run passes no names
@@ -352,65 +350,6 @@ async def _clean(scenario: Scenario, has_ids: bool) -> Cleaned:  # noqa: FBT001 
     ids = [row.id for row in secrets.rows] if has_ids else []
     async with open_api(secrets) as api:
         return await cleaning.clean(api, scenario.fleet.prefix, ids, on_progress=lambda _cleaned: None)
-
-
-def _report(results: Results, output: Path | None, html_file: Path | None, junit_file: Path | None) -> int:
-    """Write the files and then the summary, which may end the program if nobody reads it."""
-    unwritten = list(
-        _write(
-            (output, partial(json_file.write, results)),
-            (html_file, partial(html.write, results)),
-            (junit_file, partial(junit.write, results)),
-        )
-    )
-    try:
-        summary.show(results, _console())
-        sys.stdout.flush()
-    except OSError as error:
-        unwritten.append(f"the summary cannot be written: {error.strerror or error}; see the files")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # The exit of Python writes what is left.
-    complained = _complain(unwritten)
-    return results.exit_code if results.ended == "interrupted" else complained or results.exit_code
-
-
-def _write(*files: tuple[Path | None, Callable[[Path], None]]) -> Iterator[str]:
-    """Write each file that was asked for. Yield why one could not be written, and go on with the next."""
-    for path, write in files:
-        try:
-            if path is not None:
-                write(path)
-        except OSError as error:
-            yield f"{path}: cannot be written: {error.strerror or error}; give another place"
-
-
-def _complain(unwritten: Sequence[str]) -> int:
-    """Return the exit code of files that were asked for and are not there, or 0."""
-    for line in unwritten:
-        _say(line)
-    return EXIT_CODES["configuration"] if unwritten else 0
-
-
-def _say(line: str) -> None:
-    """Write to standard error, unless nobody reads it any more."""
-    with suppress(OSError):
-        sys.stderr.write(f"csms loadtest: {line}\n")
-        sys.stderr.flush()
-
-
-def _require_directory(*files: Path | None) -> None:
-    for file in files:
-        if file is None:
-            continue
-        if not file.parent.is_dir():
-            raise BadOptions(f"{file}: the directory {file.parent} does not exist; make it before the run")
-        if file.is_dir():
-            raise BadOptions(f"{file}: this is a directory; give the name of a file in it")
-        if not os.access(file.parent, os.W_OK):
-            raise BadOptions(f"{file}: no file can be written into {file.parent}; give another directory")
-
-
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else _WIDTH)
 
 
 if __name__ == "__main__":
