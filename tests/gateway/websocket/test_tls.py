@@ -4,63 +4,17 @@ import shutil
 import socket
 import ssl
 import subprocess
-from math import inf
 from pathlib import Path
 
 import pytest
 import trio
-import trustme
-from trio.testing import MockClock
 
-from gateway.websocket import turns
-from gateway.websocket.client import connect
-from gateway.websocket.close_codes import Close
 from gateway.websocket.http_upgrade import Upgrade
-from gateway.websocket.limits import Limits
-from gateway.websocket.server import PATIENCE_S, Server
+from gateway.websocket.server import Server
 from gateway.websocket.tls import read_names, server_context, without_sessions
-from gateway.websocket.tls_stream import TlsInfo
-from tests.gateway.websocket.echo_server import Echo, raw_peer, serving, settle, until
-from tests.support.websocket_frames import REQUEST, plain, text
-
-CA = trustme.CA()
-FOREIGN_CA = trustme.CA()
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, Path]]:
-    folder = tmp_path_factory.mktemp("certificates")
-    CA.cert_pem.write_to_path(folder / "ca.pem")
-    pairs = []
-    for kind in (trustme.KeyType.ECDSA, trustme.KeyType.RSA):
-        issued = CA.issue_cert("cs.example", "*.wild.example", common_name="cs.example", key_type=kind)
-        chain, key = folder / f"{kind.name}.pem", folder / f"{kind.name}.key"
-        chain.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
-        issued.private_key_pem.write_to_path(key)
-        pairs.append((chain, key))
-    return pairs
-
-
-def client_context() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    CA.configure_trust(context)
-    return context
-
-
-async def describe_tls(server: Server, context: ssl.SSLContext, name: str = "cs.example") -> TlsInfo:
-    url = f"wss://127.0.0.1:{server.ports[0]}/"
-    async with connect(url, ssl_context=context, server_hostname=name) as client:
-        replies = []
-
-        async def on_text(text: bytes) -> None:
-            replies.append(text)
-            await client.close(Close.LOAD_TEST_OVER)
-
-        await client.send(b"x" * 60_000)
-        await client.run(on_text)
-        assert replies == [b"x" * 60_000]
-        assert client.tls is not None
-        return client.tls
+from tests.gateway.websocket.echo_server import Echo, serving
+from tests.gateway.websocket.tls_peers import CA, FOREIGN_CA, client_context, describe_tls
+from tests.support.websocket_frames import REQUEST
 
 
 @pytest.mark.parametrize(
@@ -82,73 +36,6 @@ async def test_clients_can_connect_with_each_of_the_supported_tls_1_2_cipher_sui
     async with serving(Echo(), tls=server_context(certificates)) as server:
         tls = await describe_tls(server, context)
     assert (tls.version, tls.cipher) == ("TLSv1.2", suite)
-
-
-async def take_all_turns() -> None:
-    for _ in range(turns.AT_ONCE):
-        await turns.get().take(begun=False, patience_s=inf)
-
-
-def give_turns_back() -> None:
-    for _ in range(turns.AT_ONCE):
-        turns.get().give_back()
-
-
-async def say_hello(server: Server) -> trio.SocketStream:
-    """Send a ClientHello, and nothing more."""
-    hello = ssl.MemoryBIO()
-    with pytest.raises(ssl.SSLWantReadError):
-        client_context().wrap_bio(ssl.MemoryBIO(), hello, server_hostname="cs.example").do_handshake()
-    peer = await trio.open_tcp_stream("127.0.0.1", server.ports[0])
-    await peer.send_all(hello.read())
-    await settle()
-    return peer
-
-
-async def test_a_handshake_that_cannot_begin_in_time_is_reset_and_counted(
-    certificates: list[tuple[Path, Path]], mock_clock: MockClock
-) -> None:
-    async with serving(Echo(), tls=server_context(certificates)) as server:
-        await take_all_turns()
-        peer = await say_hello(server)
-        mock_clock.jump(PATIENCE_S + 0.1)
-        await until(lambda: server.stats.handshake_failures == {"tls_busy": 1})
-        async with peer:
-            with pytest.raises(trio.BrokenResourceError):
-                await peer.receive_some()
-        give_turns_back()
-        assert (await describe_tls(server, client_context())).version == "TLSv1.3"
-
-
-async def test_handshakes_that_wait_for_their_turn_are_not_cut_to_make_room_for_others(
-    certificates: list[tuple[Path, Path]], mock_clock: MockClock
-) -> None:
-    limits = Limits(handshakes_in_flight=2)
-    async with serving(Echo(), tls=server_context(certificates), limits=limits) as server:
-        await take_all_turns()
-        peers = [await say_hello(server) for _ in range(4)]
-        for _ in range(3):
-            mock_clock.jump(2.5)
-            await settle()
-        assert not server.stats.handshake_failures
-        give_turns_back()
-        for peer in peers[:2]:  # The server has answered their ClientHello.
-            assert await peer.receive_some(1)
-        mock_clock.jump(2.5)
-        await until(lambda: server.stats.handshake_failures["slow, while others waited"] >= 2)
-        for peer in peers:
-            await peer.aclose()
-
-
-async def test_a_peer_that_left_before_its_turn_costs_no_handshake(
-    certificates: list[tuple[Path, Path]],
-) -> None:
-    async with serving(Echo(), tls=server_context(certificates)) as server:
-        await take_all_turns()
-        await (await say_hello(server)).aclose()
-        await settle()
-        give_turns_back()
-        await until(lambda: server.stats.handshake_failures == {"tls_busy": 1})
 
 
 def agrees(server: ssl.SSLContext, client: ssl.SSLContext) -> bool:
@@ -308,52 +195,6 @@ async def _openssl(server: Server, typed: bytes, *options: str) -> str:
     )
     assert isinstance(done, subprocess.CompletedProcess)
     return (done.stdout + done.stderr).decode(errors="replace")
-
-
-async def test_a_tls_handshake_that_never_ends_is_cut_off(
-    certificates: list[tuple[Path, Path]], mock_clock: MockClock
-) -> None:
-    limits = Limits(tls_handshake_s=10)
-    hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 50
-    async with serving(Echo(), tls=server_context(certificates), limits=limits) as server:
-        for sent in (b"", hello):
-            async with raw_peer(server, upgrade=False) as peer:
-                await peer.send(sent)
-                await settle()
-                mock_clock.jump(9.9)
-                await settle()
-                assert server.stats.open == 1
-                mock_clock.jump(0.2)
-                await peer.read_all()
-        assert server.stats.handshake_failures == {"tls_too_slow": 2}
-
-
-async def test_plain_http_and_garbage_on_the_tls_port_are_refused(
-    certificates: list[tuple[Path, Path]],
-) -> None:
-    async with serving(Echo(), tls=server_context(certificates)) as server:
-        for sent in (REQUEST, b"\xff" * 3_000):
-            async with raw_peer(server, upgrade=False) as peer:
-                await peer.send(sent)
-                await peer.read_all()
-        assert sum(server.stats.handshake_failures.values()) == 2
-
-
-async def test_a_failed_tls_handshake_does_not_disturb_other_connections(
-    certificates: list[tuple[Path, Path]],
-) -> None:
-    context = client_context()
-    async with serving(Echo(), tls=server_context(certificates)) as server:
-        tcp = await trio.open_tcp_stream("127.0.0.1", server.ports[0])
-        async with trio.SSLStream(tcp, context, server_hostname="cs.example") as stream:
-            await stream.send_all(REQUEST)
-            assert (await stream.receive_some()).startswith(b"HTTP/1.1 101")
-            await stream.send_all(text("a") + text("b" * 40_000) + text("c"))
-            data = b""
-            expected = plain(0x81, b"a") + plain(0x81, b"b" * 40_000) + plain(0x81, b"c")
-            while len(data) < len(expected):
-                data += await stream.receive_some()
-            assert data == expected
 
 
 @pytest.mark.parametrize("tickets", [True, False])
