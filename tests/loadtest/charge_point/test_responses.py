@@ -3,95 +3,18 @@
 import random
 from typing import Any
 
-import msgspec
 import pytest
 import trustme
 
 from gateway.ocpp16.actions import Sender, actions_of
 from gateway.ocpp16.errors import CODES, DESCRIPTION_LIMIT
-from gateway.ocpp16.messages import core
 from loadtest.charge_point import responses
 from loadtest.charge_point.equipment import CERTIFICATES_MAX, LIST_MAX, PROFILES_MAX
-from loadtest.charge_point.responses import LATER_MAX, Refusal, ResetKind, Responses
-from tests.support import official_schemas
+from loadtest.charge_point.responses import LATER_MAX, Refusal, Responses
+from tests.loadtest.charge_point.asking import FAR, PAST, PROFILE, Idle, ask, followed, idle, read
 from tests.support.schema_payloads import generate, schema, to_json
 
 ASKED = actions_of(Sender.CENTRAL_SYSTEM)
-TIME = "2026-01-31T12:00:00Z"
-FAR, PAST = "2126-01-31T12:00:00Z", "2020-01-31T12:00:00Z"
-
-
-class Idle:
-    """A stand-in for a charge point, which does nothing until its method `start` is called."""
-
-    def __init__(self) -> None:
-        self.id = "CP"
-        self.connectors = 1
-        self.transaction_id: int | None = None
-        self.stopped: list[str] = []
-        self.resets: list[str] = []
-
-    def start(self, id_tag: str) -> bool:
-        free = self.transaction_id is None
-        self.transaction_id = 7
-        return free and bool(id_tag)
-
-    def stop(self, reason: core.Reason) -> bool:
-        self.stopped.append(reason)
-        charged, self.transaction_id = self.transaction_id is not None, None
-        return charged
-
-    def reset(self, kind: ResetKind) -> None:
-        self.resets.append(kind)
-
-    def boot(self) -> bytes:
-        return b'{"chargePointVendor":"csms","chargePointModel":"test"}'
-
-    def reading(self) -> bytes:
-        value = b'{"timestamp":"2026-01-31T12:00:00Z","sampledValue":[{"value":"1"}]}'
-        return b'{"connectorId":1,"meterValue":[%b]}' % value
-
-    def status(self, connector: int) -> bytes:
-        return b'{"connectorId":%d,"errorCode":"NoError","status":"Available"}' % connector
-
-
-@pytest.fixture
-def day() -> Idle:
-    return Idle()
-
-
-@pytest.fixture
-def ours(day: Idle) -> Responses:
-    return Responses(day)
-
-
-def ask(ours: Responses, action: str, /, **payload: Any) -> dict[str, Any]:
-    """Return the payload of the CALLRESULT, and check the messages that follow the CALLRESULT."""
-    answer = ours.answer(action, msgspec.json.encode(payload))
-    assert isinstance(answer, bytes)
-    for name, message in ours.later:
-        read(name, message)
-    return read(f"{action}Response", answer)
-
-
-def read(name: str, payload: bytes) -> dict[str, Any]:
-    """Return the payload, which the official schema must accept."""
-    found: dict[str, Any] = official_schemas.read(payload)
-    official_schemas.check(name, found)
-    return found
-
-
-def idle(ours: Responses) -> str:
-    return ours.idle_status(1)
-
-
-def followed(ours: Responses) -> list[tuple[str, Any]]:
-    """Take the queued messages, each as its action and its relevant field."""
-    later, ours.later = ours.later, []
-    return [
-        (name, payload.get("status", payload.get("connectorId")))
-        for name, payload in ((name, read(name, message)) for name, message in later)
-    ]
 
 
 def test_the_simulated_charge_point_answers_each_of_the_26_calls_of_a_central_system() -> None:
@@ -131,39 +54,6 @@ def test_a_changed_configuration_key_is_reported_with_its_new_value(ours: Respon
         "configurationKey": [{"key": "HeartbeatInterval", "readonly": False, "value": "60"}],
         "unknownKey": ["Nonsense"],
     }
-
-
-def test_an_operator_can_start_and_stop_a_transaction_of_the_simulated_charge_point(
-    ours: Responses, day: Idle
-) -> None:
-    start = {"idTag": "TAG", "connectorId": 1}
-    assert ask(ours, "RemoteStartTransaction", **start | {"connectorId": 2}) == {"status": "Rejected"}
-    assert ask(ours, "RemoteStartTransaction", **start) == {"status": "Accepted"}
-    assert ask(ours, "RemoteStartTransaction", **start) == {"status": "Rejected"}
-    assert ask(ours, "RemoteStopTransaction", transactionId=8) == {"status": "Rejected"}
-    assert ask(ours, "RemoteStopTransaction", transactionId=7) == {"status": "Accepted"}
-    assert ask(ours, "UnlockConnector", connectorId=9) == {"status": "NotSupported"}
-    assert ask(ours, "UnlockConnector", connectorId=1) == {"status": "Unlocked"}
-    assert day.stopped == ["Remote", "UnlockCommand"]
-
-
-def test_a_reset_reboots_the_simulated_charge_point_and_drops_what_it_has_not_sent(
-    ours: Responses, day: Idle
-) -> None:
-    assert ask(ours, "TriggerMessage", requestedMessage="Heartbeat") == {"status": "Accepted"}
-    for kind in ("Soft", "Hard"):
-        assert ask(ours, "Reset", type=kind) == {"status": "Accepted"}
-    assert day.resets == ["Soft", "Hard"]
-    assert day.stopped == []
-    day.transaction_id = 7
-    transaction = PROFILE | {"chargingProfilePurpose": "TxProfile"}
-    ask(ours, "SetChargingProfile", connectorId=1, csChargingProfiles=transaction)
-    ask(ours, "ChangeConfiguration", key="HeartbeatInterval", value="9")
-    ours.reboot()
-    assert ours.later == []
-    assert ask(ours, "ClearChargingProfile") == {"status": "Unknown"}
-    kept = ask(ours, "GetConfiguration", key=["HeartbeatInterval"])
-    assert kept["configurationKey"][0]["value"] == "9"
 
 
 def test_an_inoperative_connector_does_not_charge(ours: Responses, day: Idle) -> None:
@@ -226,78 +116,6 @@ def test_a_local_list_is_updated_according_to_its_version(ours: Responses) -> No
     assert version() == 0
 
 
-def test_the_simulated_charge_point_sends_the_message_that_a_trigger_requests(ours: Responses) -> None:
-    for action, wanted, follows in (
-        ("TriggerMessage", "BootNotification", [("BootNotification", None)]),
-        ("TriggerMessage", "Heartbeat", [("Heartbeat", None)]),
-        ("TriggerMessage", "MeterValues", [("MeterValues", 1)]),
-        ("TriggerMessage", "StatusNotification", [("StatusNotification", "Available")] * 2),
-        ("TriggerMessage", "FirmwareStatusNotification", [("FirmwareStatusNotification", "Idle")]),
-        ("TriggerMessage", "DiagnosticsStatusNotification", [("DiagnosticsStatusNotification", "Idle")]),
-        (
-            "ExtendedTriggerMessage",
-            "FirmwareStatusNotification",
-            [("SignedFirmwareStatusNotification", "Idle")],
-        ),
-        ("ExtendedTriggerMessage", "LogStatusNotification", [("LogStatusNotification", "Idle")]),
-        ("ExtendedTriggerMessage", "SignChargePointCertificate", [("SignCertificate", None)]),
-    ):
-        assert ask(ours, action, requestedMessage=wanted) == {"status": "Accepted"}
-        assert followed(ours) == follows
-    only = {"requestedMessage": "StatusNotification", "connectorId": 1}
-    assert ask(ours, "TriggerMessage", **only) == {"status": "Accepted"}
-    assert len(followed(ours)) == 1
-    assert ask(ours, "TriggerMessage", **only | {"connectorId": 2}) == {"status": "Rejected"}
-
-
-def test_a_charge_point_whose_queue_of_messages_is_full_rejects_further_jobs(ours: Responses) -> None:
-    statuses = [ask(ours, "TriggerMessage", requestedMessage="Heartbeat")["status"] for _ in range(40)]
-    assert statuses == ["Accepted"] * LATER_MAX + ["Rejected"] * (40 - LATER_MAX)
-    log = {"log": {"remoteLocation": "x"}, "logType": "SecurityLog", "requestId": 1}
-    assert ask(ours, "GetLog", **log) == {"status": "Rejected"}
-    assert ask(ours, "GetDiagnostics", location="ftp://x") == {}
-    assert len(ours.later) == LATER_MAX
-
-
-def test_a_job_of_the_simulated_charge_point_reports_each_status_up_to_the_last(
-    ours: Responses, root: str
-) -> None:
-    assert ask(ours, "UpdateFirmware", location="ftp://x", retrieveDate=TIME) == {}
-    assert [status for _, status in followed(ours)] == [
-        *("Downloading", "Downloaded", "Installing", "Installed")
-    ]
-    assert ask(ours, "GetDiagnostics", location="ftp://x") == {"fileName": "diagnostics.zip"}
-    assert [status for _, status in followed(ours)] == ["Uploading", "Uploaded"]
-    log = {"log": {"remoteLocation": "x"}, "logType": "SecurityLog", "requestId": 5}
-    assert ask(ours, "GetLog", **log) == {"status": "Accepted", "filename": "SecurityLog.log"}
-    assert [read(*one)["requestId"] for one in ours.later] == [5, 5]
-    followed(ours)
-    signed = {
-        "location": "x",
-        "retrieveDateTime": TIME,
-        "signingCertificate": root,
-        "signature": "c2ln",
-    }
-    assert ask(ours, "SignedUpdateFirmware", requestId=6, firmware=signed) == {"status": "Accepted"}
-    assert [status for _, status in followed(ours)][-3:] == ["SignatureVerified", "Installing", "Installed"]
-    bad = {"status": "InvalidCertificate"}
-    assert (
-        ask(ours, "SignedUpdateFirmware", requestId=7, firmware=signed | {"signingCertificate": "no"}) == bad
-    )
-
-
-PROFILE: dict[str, Any] = {
-    "chargingProfileId": 1,
-    "stackLevel": 0,
-    "chargingProfilePurpose": "TxDefaultProfile",
-    "chargingProfileKind": "Absolute",
-    "chargingSchedule": {
-        "chargingRateUnit": "A",
-        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 6.0}],
-    },
-}
-
-
 def test_the_simulated_charge_point_limits_the_number_of_profiles_and_replaces_matching_profiles(
     ours: Responses, day: Idle
 ) -> None:
@@ -334,11 +152,6 @@ def test_a_composite_schedule_is_capped_at_the_limit_of_the_hardware(ours: Respo
     found = ask(ours, "GetCompositeSchedule", connectorId=1, duration=60, chargingRateUnit="W")
     assert found["chargingSchedule"]["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": 22080}]
     assert ask(ours, "GetCompositeSchedule", connectorId=4, duration=60) == {"status": "Rejected"}
-
-
-@pytest.fixture(scope="module")
-def root() -> str:
-    return trustme.CA().cert_pem.bytes().decode()
 
 
 def test_the_simulated_charge_point_identifies_a_certificate_by_its_hashes(
