@@ -1,12 +1,9 @@
 """The command line of the load test, as processes. These tests cover loadtest/__main__.py."""
 
 import json
-import os
 import re
 import signal
 import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema  # type: ignore[import-untyped]  # only schemathesis brings it
@@ -16,60 +13,10 @@ from xmlschema import XMLSchema
 from loadtest.reports import json_file
 from loadtest.scenario.reading import read_scenario, shipped_names
 from tests.loadtest.run.runs import CLI, worker_pids
+from tests.loadtest.small_run import ACTION, loadtest, write
 from tests.support.csms_up import Running
-from tests.support.mutant_server import MutantServer, mutant_server
+from tests.support.mutant_server import MutantServer
 from tests.support.waiting import GENEROUS_S
-
-SCENARIO = """
-name = "small"
-[fleet]
-charge_points = 4
-[[groups]]
-name = "drivers"
-heartbeat_s = 0
-[[groups.arrivals]]
-action = "Heartbeat"
-per_second = 10
-[[groups]]
-name = "quiet"
-heartbeat_s = 0
-[[stages]]
-name = "all"
-kind = "step"
-connected = 1
-seconds = {seconds}
-[[stages]]
-name = "leave"
-kind = "step"
-connected = 0
-seconds = 0.5
-[generator]
-cpu_share = 1
-lag_p99_s = 60
-lag_max_s = 60
-late_share = 1
-"""
-ACTION = """
-[[actions]]
-stage = "all"
-name = "restart"
-shell = "echo restarted"
-"""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[MutantServer]:
-    with mutant_server() as found:
-        yield found
-
-
-def write(directory: Path, *, seconds: float = 1.0, more: str = "") -> str:
-    (file := directory / "small.toml").write_text(SCENARIO.format(seconds=seconds) + more)
-    return str(file)
-
-
-def loadtest(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([*CLI, *arguments], capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_a_run_ends_with_its_reports_and_its_results_can_be_compared(
@@ -124,146 +71,6 @@ def test_show_prints_a_shipped_scenario_that_can_be_run_from_a_copy(tmp_path: Pa
     done = loadtest("show", "smok")
     assert done.returncode == 2
     assert "smoke" in done.stderr
-
-
-def test_a_run_that_is_killed_leaves_neither_processes_nor_files(
-    server: MutantServer, tmp_path: Path
-) -> None:
-    (directory := tmp_path / "tmp").mkdir()
-    argv = [*CLI, "run", write(tmp_path, seconds=600), "--url", server.url, "--progress", "jsonl"]
-    environ = {**os.environ, "TMPDIR": str(directory)}
-    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=environ) as process:
-        assert process.stderr is not None
-        while json.loads(process.stderr.readline())["booted"] < 4:
-            pass
-        (worker,) = worker_pids(process.pid)
-        assert len(list(directory.iterdir())) == 1
-        process.kill()
-        deadline = time.monotonic() + GENEROUS_S
-        while Path(f"/proc/{worker}/stat").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-    assert list(directory.iterdir()) == []
-
-
-def test_a_file_that_cannot_be_written_costs_neither_the_report_nor_the_other_files(
-    server: MutantServer, tmp_path: Path
-) -> None:
-    output, page = tmp_path / "r.json", tmp_path / "r.html"
-    (tmp_path / "r.json.part").mkdir()
-    files = ("--output", str(output), "--html", str(page))
-    done = loadtest("run", write(tmp_path), "--url", server.url, *files)
-    assert done.returncode == 2, done.stderr
-    assert done.stdout.splitlines()[-1].startswith("PASSED")
-    assert page.exists()
-    assert f"csms loadtest: {output}: cannot be written: Is a directory; give" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize("closed", ["stdout", "stderr"])
-def test_a_run_whose_reader_has_left_still_saves_its_results(
-    server: MutantServer, tmp_path: Path, closed: str
-) -> None:
-    output = tmp_path / "r.json"
-    argv = [*CLI, "run", write(tmp_path, seconds=2.0), "--url", server.url, "--progress", "jsonl"]
-    with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
-            [*argv, "--output", str(output)],
-            timeout=GENEROUS_S,
-            check=False,
-            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, closed: full},  # type: ignore[call-overload]
-        )
-    assert json_file.read(output).ended == "completed"
-    assert done.returncode == (2 if closed == "stdout" else 0), done.stderr
-    assert b"Traceback" not in (done.stderr or b"")
-
-
-@pytest.mark.parametrize(
-    ("place", "words"), [("nowhere/r.json", "nowhere does not exist; make it"), (".", "this is a directory")]
-)
-def test_a_place_that_cannot_hold_a_file_is_refused_before_the_run(
-    tmp_path: Path, place: str, words: str
-) -> None:
-    url = ("--url", "ws://127.0.0.1:1/{id}")
-    done = loadtest("run", write(tmp_path), *url, "--output", str(tmp_path / place))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert words in done.stderr
-
-
-_SLOW = [pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGTERM, signal.SIGHUP)]
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, *_SLOW])
-def test_a_signal_ends_all_processes_with_a_report(
-    server: MutantServer, tmp_path: Path, number: signal.Signals
-) -> None:
-    output = tmp_path / "r.json"
-    argv = [*CLI, "run", write(tmp_path, seconds=600), "--url", server.url, "--processes", "2"]
-    argv += ["--progress", "jsonl", "--output", str(output)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        while json.loads(process.stderr.readline())["booted"] < 4:
-            pass
-        assert len(worker_pids(process.pid)) == 2
-        process.send_signal(number)
-        shown, said = process.communicate(timeout=GENEROUS_S)
-    assert process.returncode == 130
-    assert "Traceback" not in said
-    assert "Heartbeat" in shown
-    results = json_file.read(output)
-    assert (results.ended, results.exit_code, results.counts["connections"]) == ("interrupted", 130, 4)
-
-
-@pytest.mark.slow
-def test_a_second_signal_ends_all_processes_at_once(server: MutantServer, tmp_path: Path) -> None:
-    argv = [*CLI, "run", write(tmp_path, seconds=600), "--url", server.url, "--progress", "jsonl"]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        process.stderr.readline()
-        [worker] = worker_pids(process.pid)
-        # A stopped worker can send no results, so the first signal alone would take seconds.
-        os.kill(worker, signal.SIGSTOP)
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=GENEROUS_S)
-    assert process.returncode == 130
-    assert "ended at once by a second signal" in said
-    assert not Path(f"/proc/{worker}").exists()
-
-
-def test_a_missed_threshold_ends_a_run_with_99(server: MutantServer, tmp_path: Path) -> None:
-    threshold = '[[thresholds]]\nmeasure = "p50"\nof = "Heartbeat"\nmost = 0.0'
-    done = loadtest("run", write(tmp_path, seconds=0.5, more=threshold), "--url", server.url)
-    assert done.returncode == 99, done.stdout + done.stderr
-    assert "FAILED: 1 of 1 threshold was missed (p50 of Heartbeat: " in done.stdout
-
-
-def test_an_admin_api_that_does_not_show_what_is_stored_ends_a_run_with_4(
-    server: MutantServer, tmp_path: Path
-) -> None:
-    (key := tmp_path / "key").write_text("wrong")
-    admin = ("--admin-url", server.admin, "--api-key-file", str(key))
-    done = loadtest("run", write(tmp_path, seconds=0.5), "--url", server.url, *admin)
-    assert done.returncode == 4, done.stdout + done.stderr
-    assert "UNCHECKED: The history could not be checked: the admin API answered 401" in done.stdout
-
-
-def test_a_generator_that_was_stopped_for_a_second_ends_a_run_with_3(
-    server: MutantServer, tmp_path: Path
-) -> None:
-    scenario = write(tmp_path, seconds=2.5)
-    Path(scenario).write_text(Path(scenario).read_text().replace("lag_max_s = 60", "lag_max_s = 0.5"))
-    argv = [*CLI, "run", scenario, "--url", server.url, "--progress", "jsonl"]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        process.stderr.readline()
-        [worker] = worker_pids(process.pid)
-        os.kill(worker, signal.SIGSTOP)
-        time.sleep(1.0)
-        os.kill(worker, signal.SIGCONT)
-        shown, said = process.communicate(timeout=GENEROUS_S)
-    assert process.returncode == 3, shown + said
-    assert "INVALID: process 1 stood still for" in shown
 
 
 def test_the_memory_and_the_files_of_a_dry_run_are_those_of_the_run_within_25_percent(
@@ -323,6 +130,7 @@ def test_the_parts_of_a_run_are_merged_and_judged_together(server: MutantServer,
 
 
 NOWHERE = ("--url", "ws://127.0.0.1:1/{id}")
+
 WRONG: tuple[tuple[tuple[str, ...], str], ...] = (
     ((), "there is no target"),
     (("--url", "wss://csms.example.org/{id}"), "--target-is-mine"),
@@ -334,6 +142,7 @@ WRONG: tuple[tuple[tuple[str, ...], str], ...] = (
     (("--url", "ws://127.0.0.1:1/{token}/{id}", "--token-file", "none"), "No such file"),
     (("--url", "wss://127.0.0.1:1/{id}", "--ca-file", "/nowhere"), "No such file"),
 )
+
 IN_TURN = """
 import contextlib, io, json, sys
 from loadtest.__main__ import main

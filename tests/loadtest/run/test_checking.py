@@ -1,6 +1,6 @@
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -13,14 +13,8 @@ from loadtest.correctness.stored import Patience
 from loadtest.results import Results
 from loadtest.scenario.model import Checks, Target
 from tests.loadtest.run.runs import carry, orders, scenario
-from tests.support.mutant_server import MutantServer, mutant_server
+from tests.support.mutant_server import MutantServer
 from tests.support.waiting import GENEROUS_S
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[MutantServer]:
-    with mutant_server() as found:
-        yield found
 
 
 @pytest.fixture

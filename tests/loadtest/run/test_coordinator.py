@@ -3,7 +3,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -28,14 +28,8 @@ from loadtest.scenario.model import (
 )
 from loadtest.scenario.schedule import combine, digest
 from tests.loadtest.run.runs import carry, orders, scenario, worker_pids
-from tests.support.mutant_server import MutantServer, mutant_server
+from tests.support.mutant_server import MutantServer
 from tests.support.waiting import GENEROUS_S
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[MutantServer]:
-    with mutant_server() as found:
-        yield found
 
 
 async def test_the_processes_of_a_run_share_its_charge_points_and_give_one_result(
