@@ -4,20 +4,18 @@ import re
 
 import pytest
 
-from tests.k8s.breaks import BREAKS, Break
+from tests.k8s.broken import BREAKS
+from tests.k8s.broken.breaking import Break
 from tests.k8s.operator_secrets import SECRETS
 from tests.k8s.rendered import KUSTOMIZATIONS, ROOT, find_kubectl, objects
 from tests.k8s.rules import RULES, judge
 from tests.k8s.rules.custom import is_custom
 from tests.k8s.rules.objects import title
-from tests.k8s.slips import SLIPS
 
 pytestmark = pytest.mark.skipif(
     find_kubectl() is None,
     reason="there is no kubectl to render the manifests with; run make k8s-check, which installs it",
 )
-
-ALL = [*BREAKS, *SLIPS]
 
 
 @pytest.mark.parametrize("name", KUSTOMIZATIONS)
@@ -25,7 +23,7 @@ def test_no_rule_complains_about_the_manifests(name: str) -> None:
     assert judge(objects(name)) == {}
 
 
-@pytest.mark.parametrize("broken", ALL, ids=lambda broken: broken.words)
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda broken: broken.words)
 def test_a_broken_manifest_fails_for_its_own_reason(broken: Break) -> None:
     rendered = objects(broken.render)
     broken.apply(rendered)
@@ -35,7 +33,7 @@ def test_a_broken_manifest_fails_for_its_own_reason(broken: Break) -> None:
 
 
 def test_each_rule_finds_a_broken_manifest() -> None:
-    assert {broken.rule for broken in ALL} == RULES.keys()
+    assert {broken.rule for broken in BREAKS} == RULES.keys()
 
 
 def test_the_base_needs_no_custom_resource() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.k8s.breaks import DROP, POD, TEMPLATE, Break
+from tests.k8s.broken.breaking import DROP, POD, TEMPLATE, Break
 from tests.k8s.rendered import KUSTOMIZATIONS, TOOLS, objects
 from tests.k8s.rules.custom import schema_of
 from tests.k8s.rules.objects import Objects
