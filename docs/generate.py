@@ -279,16 +279,16 @@ def events() -> str:
 def troubles() -> str:
     return make_page(
         "Troubles of charge points",
-        """A charge point that needs somebody has *troubles*. `GET
-        /v1/tenants/{tenant}/charge-points/{id}` shows what troubles one charge point, `GET
-        /v1/tenants/{tenant}/charge-points?trouble=deaf` lists those with this trouble, and `GET
-        /v1/tenants/{tenant}/overview` shows the twenty that most need somebody. [Operating
-        csms](operations.md#watch-a-fleet) shows how to use them.
+        """A charge point that needs attention has *troubles*. `GET
+        /v1/tenants/{tenant}/charge-points/{id}` shows the troubles of one charge point. `GET
+        /v1/tenants/{tenant}/charge-points?trouble=deaf` lists the charge points with the trouble `deaf`. `GET
+        /v1/tenants/{tenant}/overview` shows the twenty charge points with the most urgent troubles.
+        [Operating csms](operations.md#watch-a-fleet) shows how to use them.
 
         csms computes a trouble from what it has stored, each time somebody asks. So a trouble ends by itself
         when its cause ends, and nobody has to reset it. The lists and counts come from an index, which csms
-        writes anew in turn for all charge points; the member `as_of` of the overview says how old it may be.
-        The kinds are in the order of their urgency.
+        updates for all charge points in turn. The member `as_of` of the overview says how old it may be. The
+        kinds are in the order of their urgency.
         """,
         make_table(
             ("Kind", "It begins", "It ends", "What to do"),

@@ -119,7 +119,7 @@ class TlsConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             description="If `true`, csms offers the two suites without forward secrecy that the security "
             "whitepaper demands (TLS_RSA_WITH_AES_128_GCM_SHA256 and TLS_RSA_WITH_AES_256_GCM_SHA384). "
-            "Whoever gets the RSA key later can decrypt recorded connections with these suites. "
+            "Anyone who gets the RSA key later can decrypt recorded connections with these suites. "
             "Certification needs `true`."
         ),
     ] = True

@@ -20,8 +20,8 @@ from state.store import Store
 from state.tenants.refusal_records import Refusals
 
 GATHERED = 2_000
-"""Greatest number of records that wait for the store. If there are more, those of the largest crowd give way
-(`state.crowds`), and are counted in the metric only."""
+"""Greatest number of records that wait for the store. If there are more, those of the largest crowd are
+dropped (`state.crowds`), and only the metric counts them."""
 SPARE = 200
 SOON_S = 1.0
 """Time for which the refusal of a charge point waits for others before it is written.
@@ -82,7 +82,7 @@ class RefusalCounts:
         """Write everything that was gathered.
 
         If this raises StoreUnavailable, the next call writes the refusals that were not sent to the store.
-        What a lost reply leaves in doubt is not written again.
+        Refusals that were sent, but whose reply was lost, are not written again.
         """
         now, self._gathered = list(self._gathered.values()), {}
         if not now:

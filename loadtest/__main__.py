@@ -43,7 +43,7 @@ from loadtest.scenario.timeline import Timeline
 
 app = App(
     name="csms loadtest",
-    help="Simulate many charge points, and measure how fast and how right a central system answers them.",
+    help="Simulate many charge points, and measure how fast and how correctly a central system answers them.",
     version_flags=[],
 )
 
@@ -66,7 +66,7 @@ def run(
     progress: Literal["auto", "jsonl"] = "auto",
     dry: Annotated[bool, Parameter(name="--dry-run")] = False,
 ) -> int:
-    """Run a scenario, and report how fast and how right the central system answered.
+    """Run a scenario, and report how fast and how correctly the central system answered.
 
     Ctrl-C ends the run with a report, and a second Ctrl-C ends it at once. The exit code is 0 if all
     thresholds were met, 99 if one was missed or no call was answered, 4 if the central system was wrong or

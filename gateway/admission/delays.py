@@ -1,8 +1,8 @@
 """Delays the answers to requests that fail, if too many fail from one address or in all.
 
-A delay slows down whoever tries tokens or passwords. It never concerns a request that is right, so the charge
-points behind one address do not wait for each other. Only a bounded number of answers is delayed at once, and
-further ones are sent at once.
+A delay slows down anyone who tries tokens or passwords. A request with the right credentials is never
+delayed, so charge points behind one address do not wait for each other. Only a bounded number of answers is
+delayed at the same time, and further ones are sent at once.
 """
 
 import trio

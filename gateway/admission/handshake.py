@@ -128,7 +128,7 @@ async def _take_place(admission: Admission, upgrade: Upgrade) -> Place | None:
 def _describe(upgrade: Upgrade, refusal: Refusal) -> Note:
     reason, keys, claim = refusal.reason, refusal.keys, claims.read(upgrade.path)
     if keys is not None and reason is not Reason.TOO_MANY_FAILURES:
-        claim = claim._replace(charge_point=keys.id)  # The charge point is registered, so this is no token.
+        claim = claim._replace(charge_point=keys.id)  # The id is registered, so it is not a token.
     return Note(
         reason=reason.word,
         address=upgrade.remote[0],

@@ -166,7 +166,7 @@ async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.A
         )
         confirmed = True
     except StoreUnavailable as error:
-        # If the store refuses writes, each of many handshakes would leave a release behind that waits for it.
+        # While the store refuses writes, each of many handshakes would add a release that waits for it.
         confirmed = not error.sent
         raise Refusal(Reason.STORE_AWAY) from None
     finally:

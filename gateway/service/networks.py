@@ -10,7 +10,7 @@ type _Network = IPv4Network | IPv6Network
 
 
 class Networks:
-    """A set of networks. `in` takes the text of an address. A text that is no address is in no network."""
+    """A set of networks. `in` takes the text of an address. A text that is not an address is in none."""
 
     def __init__(self, networks: Iterable[_Network] = ()) -> None:
         self._networks = tuple(networks)

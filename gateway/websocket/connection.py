@@ -168,7 +168,7 @@ class Connection:
         """Hold room for `size` bytes, and wait for the room if need be. Raises Violation if there is none.
 
         The wait ends when the connection ends, because `close` needs a task that reads the peer's CLOSE.
-        What the peer sends before its CLOSE then exceeds the budget, for as long as `close` waits.
+        While `close` waits for it, the bytes that the peer sends before its CLOSE may exceed the budget.
         """
         size = max(0, size)
         if size == self._reserved or self.closed is not None:

@@ -361,7 +361,7 @@ async def _upgrade(stream: SocketStream, endpoint: Endpoint, parts: _Parts, limi
             return early
         if not isinstance(answer, RejectConnection):
             raise NoUpgrade
-        # The body ends with the stream or with its length, and nobody waits long for it.
+        # The body ends with the stream or after its length. `_read_body` waits for it only a short time.
         pairs = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers)
         text = (await _read_body(stream, early, pairs)).decode(errors="replace").strip()
         raise UpgradeRefused(answer.status_code, text, pairs)

@@ -182,8 +182,9 @@ class SocketStream:
     def send_at_once(self, data: bytes, start_soon: StartSoon) -> None:
         """Send bytes without waiting, so that a timer may send too.
 
-        What the kernel does not take, a task sends that `start_soon` starts. The stream keeps at most
-        BACKLOG_BYTES for that task. A peer for which this is too little has stopped reading, and is cut off.
+        If the kernel does not take all bytes, `start_soon` starts a task that sends the rest. The stream
+        keeps at most BACKLOG_BYTES for that task. A peer for which this is too little has stopped reading,
+        and is cut off.
         """
         if self._closed:
             raise trio.ClosedResourceError

@@ -111,7 +111,7 @@ def _take(note: Note, noted: Noted, full: set[str]) -> None:
 
 
 def milliseconds(at: str) -> int | None:
-    """Return the time in Unix milliseconds, because the same time has several texts. None is no time."""
+    """Return the time in Unix milliseconds, or None for other texts. One time may have several texts."""
     try:
         moment = datetime.fromisoformat(at)
     except ValueError:

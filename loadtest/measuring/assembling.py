@@ -53,10 +53,10 @@ def assemble(
     machine: Machine,
     ended: Ended = "completed",
 ) -> Results:
-    """End the measuring at a time of Trio's clock. What others know (history, storms, ...) is added later.
+    """End the measuring at a time of Trio's clock. The caller adds the rest later (history, storms, ...).
 
-    The last stage ends after its time by the scenario. What charge points do afterwards, when they leave,
-    still counts to it.
+    The last stage ends after its time by the scenario. It also counts what charge points do afterwards, while
+    they leave.
     """
     slices = recorder.finish(at).finish()
     counts: Counter[str] = Counter()

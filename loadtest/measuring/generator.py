@@ -1,8 +1,8 @@
 """The health of the load generator itself, because a generator in trouble measures its own trouble.
 
 A timer every 50 ms shows how late the event loop is. If a timer comes so late that others should have come
-meanwhile, each of these counts with its own delay, as if it had come: otherwise one long stop would be one
-value among thousands.
+before it, each of these counts with its own delay, as if it had come. Otherwise one long stop would be only
+one value among thousands.
 """
 
 import errno

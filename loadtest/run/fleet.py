@@ -97,7 +97,7 @@ class Fleet:
             nursery.cancel_scope.cancel()
 
     async def _leave(self, stop: trio.Event) -> None:
-        """Let the rest of the charge points leave one after the other, so that their stops are no storm."""
+        """Let the rest of the charge points leave one after the other, so that their stops are spread."""
         now = trio.current_time()
         # The last second of the run must not show the connections that are left after the first ones left.
         self._recorder.tick(now)

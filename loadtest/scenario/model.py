@@ -231,7 +231,7 @@ class Threshold(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `of` is an action, a phase of the connection (`tcp`, `tls`, `upgrade`, `boot`, `service`, `back`), or a
     command; without it all calls count. `clock` is `corrected` (from the intended send time) or `service`.
-    With `abort_after_s`, the run ends as soon as the bound was missed for so long.
+    With `abort_after_s`, the run ends as soon as the bound has been missed for that many seconds.
     """
 
     measure: Measure

@@ -1,4 +1,4 @@
-"""THE table of troubles: what an operator is told about a charge point that needs somebody.
+"""THE table of troubles: what csms reports about a charge point that needs attention.
 
 A trouble is computed from what the store knows about the charge point, each time somebody asks. So a trouble
 ends by itself as soon as its cause has ended, and nobody has to reset it. The API, the overview and
@@ -56,11 +56,11 @@ class Row(NamedTuple):
 
 KINDS: Final[dict[TroubleKind, Row]] = {
     "refused": Row(
-        "csms refused a handshake of the charge point after its last successful one: within the last 24 "
-        "hours, or within the last 15 minutes if the charge point is online.",
+        "csms has refused the charge point since its last successful handshake. The last refusal was within "
+        "24 hours, or within 15 minutes if the charge point is online.",
         "When the charge point connects and is not refused again, or when these times are over.",
-        "Read with GET .../refusals what was wrong and what would be right, and correct the charge point or "
-        "its settings.",
+        "GET .../refusals says what was wrong and what would be right. Correct the charge point or its "
+        "settings.",
     ),
     "deaf": Row(
         "The charge point is online, but has not answered the last two or more commands in time.",

@@ -161,7 +161,7 @@ class _PayloadReader:
             if was_sent and len(self.repairs) > repairs and self.keeps_sent(info.cls, field):
                 self.sent[name] = sent
         if self.stood_in and self.policy is not None and info.cls in self.policy.facts:
-            # What was meant for a required field may stand under another name.
+            # The value of a required field may be under another name.
             known = {field.encode_name for field in info.fields}
             self.sent = {name: value for name, value in tree.items() if name not in known} | self.sent
         return info.cls(**fields)
