@@ -18,9 +18,7 @@ from tests.support.inner_gateway import PEPPER, InnerGateway, inner_gateway
 from tests.support.raw_upgrade import Answer, basic, upgrade, upgrade_raw
 
 KEY = bytes.fromhex("5f3a9c17e2d04b86a1c97e30f45d2b6810ce7a94")
-
 RIGHT = basic("CP-1", KEY)
-
 WRONG = basic("CP-1", b"x" * 20)
 
 

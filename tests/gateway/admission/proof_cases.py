@@ -18,11 +18,8 @@ from state.tenants.tenants import SecurityProfile, Tenant
 from state.tenants.tokens import Shown, Token
 
 DIGEST, NEXT_DIGEST = b"\1" * 32, b"\2" * 32
-
 PROFILES: tuple[SecurityProfile, ...] = (0, 1, 2, 3)
-
 TOKENS = ("none", "right", "retired", "bound_to_it", "bound_to_another", "bound_to_it_and_retired")
-
 HEADERS = ("none", "malformed", "wrong_user", "wrong", "right", "right_next")
 
 CERTIFICATES_SHOWN = (

@@ -8,17 +8,11 @@ from gateway.websocket.server import Server
 from tests.support.websocket_frames import frame, plain
 
 KIB_64 = 65_536
-
 MIB = 1_048_576
-
 BUDGET = 100_000
-
 NO_ROOM = plain(0x88, (1013).to_bytes(2) + Close.NO_ROOM.reason.encode())
-
 UNFINISHED = plain(0x88, (1008).to_bytes(2) + Close.UNFINISHED.reason.encode())
-
 LARGE = frame(0x81, b"x" * 200_000)
-
 ANSWER = plain(0x81, b"x" * 200_000)
 
 

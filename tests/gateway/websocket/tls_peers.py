@@ -10,7 +10,6 @@ from gateway.websocket.server import Server
 from gateway.websocket.tls_stream import TlsInfo
 
 CA = trustme.CA()
-
 FOREIGN_CA = trustme.CA()
 
 

@@ -16,7 +16,6 @@ from tests.k8s.broken.breaking import (
 )
 
 _SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "csms"}, "stringData": {"pepper": "x"}}
-
 _MONITOR = {"apiVersion": "monitoring.coreos.com/v1", "kind": "PodMonitor", "metadata": {"name": "gateway"}}
 
 

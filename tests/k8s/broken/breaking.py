@@ -8,19 +8,12 @@ from typing import Any
 from tests.k8s.rules.objects import Object, title
 
 type Path = tuple[str | int, ...]
-
 DROP = object()
-
 TEMPLATE: Path = ("spec", "template")
-
 POD: Path = (*TEMPLATE, "spec")
-
 BOX: Path = (*POD, "containers", 0)
-
 LABELS: Path = ("app.kubernetes.io/component",)
-
 GATEWAY, ADMIN, VALKEY = "Deployment gateway", "Deployment admin", "StatefulSet valkey"
-
 SCALER, JOB = "HorizontalPodAutoscaler gateway", "Job loadtest"
 
 

@@ -84,11 +84,8 @@ def _in_policies() -> list[Break]:
 
 
 _INGRESS = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "gateway"}}
-
 _TO_A_STORE = {"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [{"port": 6379}]}
-
 _OPERATORS = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "csms-operators"}}}
-
 _NAME_SERVER = ("spec", "egress", 0, "to", 0, "namespaceSelector", "matchLabels")
 
 

@@ -150,7 +150,6 @@ def _in_pods() -> list[Break]:
 
 
 _ROLE = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "gateway"}}
-
 _READY = {"httpGet": {"path": "/livez", "port": "health"}, "periodSeconds": 5, "failureThreshold": 2}
 
 

@@ -9,7 +9,6 @@ from loadtest.charge_point.responses import ResetKind, Responses
 from tests.support import official_schemas
 
 TIME = "2026-01-31T12:00:00Z"
-
 FAR, PAST = "2126-01-31T12:00:00Z", "2020-01-31T12:00:00Z"
 
 PROFILE: dict[str, Any] = {

@@ -13,9 +13,7 @@ from state.store import Store
 from tests.support.transactions import ANSWER, a_start
 
 KEYS = ChargePointKeys("demo", "CP.1")
-
 MAX, DEFAULT, TX = "ChargePointMaxProfile", "TxDefaultProfile", "TxProfile"
-
 COMMAND = commands.command_id(KEYS.partition, "one")
 
 
