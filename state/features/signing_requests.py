@@ -11,8 +11,10 @@ Each change is decided in one step of the store. If two admin processes sign a r
 chain is stored and the second is thrown away. A request has an id, so work on a request never changes a newer
 one.
 
-The queue lists the charge points whose request needs work by an admin process. A gateway adds a charge point
-before it stores the request, so no stored request is forgotten. All functions raise StoreUnavailable.
+The queue lists the charge points whose request needs work by an admin process. A charge point is added before
+its request is stored, so that no stored request is forgotten if the process dies. It is added again
+afterwards, because an admin process may have looked in between, found nothing to do, and taken it out of the
+queue. All functions raise StoreUnavailable.
 """
 
 from collections.abc import Callable
@@ -108,6 +110,7 @@ async def record(store: Store, keys: ChargePointKeys, request: SigningRequest) -
 
     await enqueue(store, keys)
     await versioned.change(store, keys, keys.certificates, decide)
+    await enqueue(store, keys)
 
 
 async def report_refused(store: Store, keys: ChargePointKeys, why: str) -> None:
@@ -152,7 +155,9 @@ async def approve(store: Store, keys: ChargePointKeys, id_: str, now_ms: int) ->
         return Change({_REQUEST: _encode(again)})
 
     await enqueue(store, keys)
-    return await _change(store, keys, id_, decide)
+    approved = await _change(store, keys, id_, decide)
+    await enqueue(store, keys)
+    return approved
 
 
 async def reject(store: Store, keys: ChargePointKeys, id_: str) -> SigningRequest | None:

@@ -15,8 +15,8 @@ from websockets import ConnectionClosed
 from websockets.trio.client import ClientConnection
 
 from tests.support import official_schemas
+from tests.support.waiting import GENEROUS_S
 
-ANSWER_S = 20.0
 QUIET_S = 0.05
 
 # The error codes of OCPP-J 1.6, spelled as in its table 7.
@@ -177,10 +177,10 @@ class Station:
 
     async def _take[Kind](self, channel: trio.MemoryReceiveChannel[Kind], or_else: str) -> Kind:
         try:
-            with trio.fail_after(ANSWER_S):
+            with trio.fail_after(GENEROUS_S):
                 return await channel.receive()
         except trio.TooSlowError:
-            raise Violation(f"{or_else} within {ANSWER_S:g} s") from None
+            raise Violation(f"{or_else} within {GENEROUS_S:g} s") from None
         except trio.EndOfChannel:
             raise Violation(self._why) from None
 

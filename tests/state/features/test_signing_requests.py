@@ -1,15 +1,19 @@
 """A signing request is decided once, whatever several admin processes do at the same time."""
 
+from typing import Any
+
 import msgspec
 import pytest
 import trio
 
 from state import keys as key_names
+from state import versioned
 from state.features import signing_requests
-from state.features.signing_requests import Issued, SigningRequest
+from state.features.signing_requests import Due, Issued, SigningRequest
 from state.keys import ChargePointKeys
 from state.store import Store
 from tests.support.leases import KEYS, claimed, events
+from tests.support.waiting import until
 
 FIRST = SigningRequest(csr="one", subject="CN=1", key="RSA 2048", received_ms=1)
 SECOND = SigningRequest(csr="two", subject="CN=1", key="EC secp256r1", received_ms=2)
@@ -18,6 +22,19 @@ ISSUED = Issued("ab", "CN=ca", 99, "PEM")
 
 async def stored(store: Store) -> SigningRequest | None:
     return await signing_requests.get(store, "acme", "CP-1")
+
+
+async def claim_due(store: Store) -> Due:
+    """Take the only charge point of the queue, when the server's clock has reached the time of its entry."""
+    found: list[Due] = []
+
+    async def is_due() -> bool:
+        found.extend(await signing_requests.claim_due(store))
+        return found != []
+
+    await until(is_due)
+    [due] = found
+    return due
 
 
 async def kinds(store: Store) -> list[str]:
@@ -163,6 +180,29 @@ async def test_a_charge_point_in_the_queue_is_taken_by_one_process_and_is_due_ag
     [due] = await signing_requests.claim_due(store)
     await signing_requests.settle_due(store, due, None)
     assert await store.execute("ZCARD", key_names.SIGNING_QUEUE) == 0
+
+
+@pytest.mark.parametrize("put", ["record", "approve"])
+async def test_an_admin_process_that_looks_before_the_request_is_stored_does_not_take_it_out_of_the_queue(
+    store: Store, put: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await claimed(store, "a/1")
+    if put == "approve":
+        await signing_requests.record(store, KEYS, FIRST)
+        await signing_requests.settle_due(store, await claim_due(store), None)
+    change = versioned.change
+
+    async def change_late(*args: Any, **options: Any) -> versioned.Outcome:
+        early = await claim_due(store)
+        await signing_requests.settle_due(store, early, None)
+        return await change(*args, **options)
+
+    monkeypatch.setattr(versioned, "change", change_late)
+    if put == "approve":
+        await signing_requests.approve(store, KEYS, FIRST.id, 7)
+    else:
+        await signing_requests.record(store, KEYS, FIRST)
+    assert (await claim_due(store)).keys.member == KEYS.member
 
 
 async def test_the_queue_gives_at_most_the_wanted_number_of_charge_points(store: Store) -> None:
