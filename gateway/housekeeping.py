@@ -62,7 +62,7 @@ async def keep(
         nursery.start_soon(every, token_uses.TURN_S, "token_uses", TokenUses(node, hub).turn)
         nursery.start_soon(every, TRACES_S, "traces", follow_traces, node, hub)
         nursery.start_soon(every, FAULTS_S, "faults", node.fault_counts.write)
-        nursery.start_soon(every, FAULTS_S, "refusals", node.refusals.write)
+        nursery.start_soon(every, FAULTS_S, "refusals", node.refusals.turn)
         nursery.start_soon(every, OLD_REFUSALS_S, "old_refusals", refusals.adopt_old, node.store)
         nursery.start_soon(every, CERTIFICATES_S, "certificates", check_certificates, node, hub)
         nursery.start_soon(every, DENIED_S, "denied", follow_denied, node, hub)

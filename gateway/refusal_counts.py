@@ -24,11 +24,13 @@ GATHERED = 2_000
 dropped (`state.crowds`), and only the metric counts them."""
 SPARE = 200
 SOON_S = 1.0
-"""Time for which the refusal of a charge point waits for others before it is written.
+"""Time for which a refusal waits for others before it is written.
 
 The answer to a charge point is then sent before the store is asked again, so the time of the answer does not
 say whether the charge point is registered.
 """
+SOON_RECORDS = 100
+"""When so many records were written between two turns of housekeeping, strangers wait for the next turn."""
 EVENTS_PER_MINUTE = 20
 """Greatest number of events about charge points under attack that one process emits in a minute."""
 DETAIL_CHARACTERS = 300
@@ -56,7 +58,8 @@ type _Key = tuple[str | None, str | None, str, str]
 class RefusalCounts:
     """Refusals by claimed tenant, claimed charge point, address and reason.
 
-    `note` is cheap and may be called from anywhere. Housekeeping calls `write` every 10 s.
+    `note` is cheap and may be called from anywhere. Refusals are written a second later. In a flood, those of
+    strangers wait for the next `turn`, which housekeeping calls every 10 s.
     """
 
     def __init__(self, store: Store, background: Callable[..., None]) -> None:
@@ -64,6 +67,7 @@ class RefusalCounts:
         self._background = background
         self._gathered: dict[_Key, Gathered] = {}
         self._soon = False
+        self._written_soon = 0
         self._minute = 0
         self._emitted = 0
 
@@ -74,9 +78,14 @@ class RefusalCounts:
             *(1, at, at, note.detail[:DETAIL_CHARACTERS]),
         )
         self._add(Gathered(refused, note.keys, note.failed, note.ours))
-        if note.keys is not None and not self._soon:
+        if not self._soon and (note.keys is not None or self._written_soon < SOON_RECORDS):
             self._soon = True
             self._background(self._write_soon)
+
+    async def turn(self) -> None:
+        """Write everything that was gathered, and let strangers be written soon again."""
+        self._written_soon = 0
+        await self.write()
 
     async def write(self) -> None:
         """Write everything that was gathered.
@@ -122,5 +131,6 @@ class RefusalCounts:
     async def _write_soon(self) -> None:
         await trio.sleep(SOON_S)
         self._soon = False
+        self._written_soon += len(self._gathered)
         with suppress(StoreUnavailable):
             await self.write()

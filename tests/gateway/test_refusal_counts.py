@@ -12,6 +12,7 @@ from gateway.refusal_counts import (
     DETAIL_CHARACTERS,
     EVENTS_PER_MINUTE,
     GATHERED,
+    SOON_RECORDS,
     SOON_S,
     Note,
     RefusalCounts,
@@ -48,6 +49,22 @@ async def registered(store: Store) -> Store:
 def note(reason: str = "wrong_password", address: str = "192.0.2.7", detail: str = "") -> Note:
     """Return the refusal of CP-1."""
     return Note(reason, address, "acme", "CP-1", detail, KEYS, failed=True)
+
+
+STRANGER = Note("unknown_tenant", "192.0.2.7", "nobody", "CP-1")
+
+
+def note_writes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:
+    """Return the list to which each write adds its time and its number of records. Nothing is stored."""
+    written: list[tuple[float, int]] = []
+
+    async def record(_store: Store, gathered: Sequence[Gathered], **_: int) -> int:
+        await trio.lowlevel.checkpoint()
+        written.append((trio.current_time(), len(gathered)))
+        return 0
+
+    monkeypatch.setattr(refusals, "record", record)
+    return written
 
 
 async def shown(store: Store) -> dict[str, int]:
@@ -114,31 +131,49 @@ async def test_a_flood_is_bounded_and_takes_no_room_of_other_charge_points(
     assert set(claimed) >= {keys.id for keys in others}
 
 
-async def test_the_refusal_of_a_charge_point_is_written_after_the_answer_and_that_of_a_stranger_later(
+async def test_a_refusal_is_written_after_the_answer_and_with_others_of_its_second(
     monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
 ) -> None:
     """The store sees no difference between a registered and an unknown id while the peer waits."""
-    written: list[tuple[float, int]] = []
-
-    async def record(_store: Store, gathered: Sequence[Gathered], *, events: int) -> int:
-        await trio.lowlevel.checkpoint()
-        written.append((trio.current_time(), len(gathered)))
-        return events
-
-    monkeypatch.setattr(refusals, "record", record)
+    written = note_writes(monkeypatch)
     store: Any = None
     async with trio.open_nursery() as nursery:
         counts = RefusalCounts(store, nursery.start_soon)
         began = trio.current_time()
         assert autojump_clock.rate == 0
-        counts.note(Note("unknown_tenant", "192.0.2.7", "nobody", "CP-1"))
-        await trio.sleep(10 * SOON_S)
-        assert written == []
+        for number, one in enumerate([note(), STRANGER, note()]):
+            counts.note(one._replace(address=f"192.0.2.{number}"))
+            await trio.sleep(SOON_S / 4)
+            assert written == []
+    assert written == [(began + SOON_S, 3)]
+
+
+async def test_strangers_in_a_flood_wait_for_the_turn_of_housekeeping_and_charge_points_do_not(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    written = note_writes(monkeypatch)
+    store: Any = None
+    async with trio.open_nursery() as nursery:
+        counts = RefusalCounts(store, nursery.start_soon)
+        assert autojump_clock.rate == 0
+
+        async def flood(strangers: int) -> list[int]:
+            """Return the sizes of the writes in the seconds after the flood."""
+            written.clear()
+            for number in range(strangers):
+                counts.note(STRANGER._replace(address=f"2001:db8::{number:x}"))
+            await trio.sleep(5 * SOON_S)
+            return [size for _, size in written]
+
+        assert await flood(SOON_RECORDS) == [SOON_RECORDS]
+        assert await flood(5) == []
         counts.note(note())
-        await trio.sleep(SOON_S / 2)
-        counts.note(note("no_password"))
-        assert written == []
-    assert written == [(began + 11 * SOON_S, 3)]
+        await trio.sleep(2 * SOON_S)
+        assert [size for _, size in written] == [6]
+        assert await flood(7) == []
+        await counts.turn()
+        assert [size for _, size in written] == [7]
+        assert await flood(1) == [1]
 
 
 @pytest.mark.parametrize(("lost", "times"), [("question", 4), ("reply", 1)])
