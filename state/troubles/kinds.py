@@ -78,7 +78,8 @@ KINDS: Final[dict[TroubleKind, Row]] = {
     "offline": Row(
         "The charge point was connected before, and has been offline for more than 5 minutes.",
         "When the charge point connects.",
-        "Check its power and its network, and look for refused handshakes.",
+        "Check its power and its network, and look for refused handshakes, also in GET /v1/refusals, because "
+        "a charge point whose TLS fails does not say its id.",
     ),
     "certificate_expiring": Row(
         "The last client certificate that csms issued to the charge point expires within 30 days, or has "

@@ -24,6 +24,10 @@ _COLUMNS = {
     "description": "description",
     "troubles": "troubles.kind",
 }
+_NEVER = (
+    "See whether it was refused with `csms refusals`, and with `csms refusals --unknown`, because a charge "
+    "point whose TLS fails does not say its id."
+)
 _OVERVIEW = "/v1/tenants/{tenant}/overview"
 
 type BootStatus = Literal["Accepted", "Pending", "Rejected"]
@@ -105,6 +109,8 @@ def troubles(charge_point: str | None = None, *, options: Options = DEFAULT) -> 
             )
         if found["troubles"] or options.output == "json":
             print_document(options.output, {"charge_point": charge_point, "troubles": found["troubles"]})
+        elif found["connection"]["since"] is None:
+            write_line(f"{charge_point} has never connected. {_NEVER}")
         else:
             write_line(f"nothing troubles {charge_point}")
 

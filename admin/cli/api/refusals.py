@@ -31,7 +31,7 @@ def refusals(
     Parameters
     ----------
     charge_point
-        Print only the refused handshakes of this registered charge point.
+        Print only the refused handshakes that gave this id. It need not be registered.
     unknown
         Print the refused handshakes that concern no known tenant. Only an API key for all tenants may read
         them.
@@ -73,12 +73,9 @@ async def print_refusals(
 async def _read(
     client: Client, charge_point: str | None, bounds: Bounds, *, unknown: bool
 ) -> list[dict[str, Any]]:
-    if charge_point is not None:
-        path = client.of_tenant("charge-points", charge_point, "refusals")
-        return list((await client.get(path))["items"])  # This list has one page, and takes no parameters.
     path = "/v1/refusals" if unknown else client.of_tenant("refusals")
     try:
-        return [item async for item in client.read_list(path, bounds)]
+        return [item async for item in client.read_list(path, bounds, charge_point=charge_point)]
     except Refused as error:
         if error.status == httpx.codes.NOT_FOUND and not unknown:
             await client.refuse_if_old(_OF_TENANT)

@@ -1,7 +1,9 @@
 import json
 
-import httpx
-
+from state.charge_points import refusals
+from state.charge_points.refusals import Gathered
+from state.keys import ChargePointKeys
+from state.tenants.refusal_records import Refusals
 from tests.admin.api import TENANT, Api
 from tests.admin.cli.api.run import Run
 from tests.admin.fake_session import connected
@@ -47,18 +49,22 @@ async def test_a_charge_point_that_is_online_is_disconnected(api: Api, run: Run)
     assert one_line(done).endswith("A-2 is offline, so there is no connection to close")
 
 
-async def test_troubles_are_shown_or_the_server_is_called_too_old(api: Api, run: Run) -> None:
-    """The server of these tests may be of either release."""
-    await register(api, "A-1")
-    answer: httpx.Response = await api.client.get(f"{PATH}/A-1")
-    done = await run("charge-points", "troubles", "A-1")
-    if "troubles" in answer.json():
-        assert done.returncode == 0
-    else:
-        assert "is too old for this" in one_line(done)
-    overview = await api.client.get(f"/v1/tenants/{TENANT}/overview")
-    done = await run("charge-points", "troubles")
-    if overview.is_success:
-        assert done.returncode == 0
-    else:
-        assert "it has no /v1/tenants/{tenant}/overview" in one_line(done)
+async def test_troubles_are_shown_for_one_charge_point_and_for_the_tenant(api: Api, run: Run) -> None:
+    await register(api, "A-1", "A-2")
+    async with connected(api.store, TENANT, "A-1"):
+        assert (await run("charge-points", "troubles", "A-1")).stdout == "nothing troubles A-1\n"
+    never = (await run("charge-points", "troubles", "A-2")).stdout
+    assert never.startswith("A-2 has never connected.")
+    assert "`csms refusals --unknown`" in never
+    await refuse(api, "A-2")
+    shown = (await run("charge-points", "troubles", "A-2")).stdout
+    assert "refused once for the reason wrong_token" in shown
+    assert "Read with GET .../refusals" in shown
+    overview = await run("charge-points", "troubles", "--output", "json")
+    assert json.loads(overview.stdout)["charge_points"]["registered"] == 2
+
+
+async def refuse(api: Api, name: str) -> None:
+    now_ms = api.store.server_time_ms()
+    refused = Refusals(TENANT, name, "192.0.2.7", "wrong_token", 1, now_ms, now_ms, "")
+    await refusals.record(api.store, [Gathered(refused, ChargePointKeys(TENANT, name), failed=True)])

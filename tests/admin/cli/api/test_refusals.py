@@ -6,27 +6,35 @@ from trio.testing import MockClock
 
 from admin.cli.api.errors import Refused, TryAgain
 from admin.cli.api.refusals import print_refusals
+from state.tenants import refusal_records
+from state.tenants.refusal_records import Refusals
 from tests.admin.api import TENANT, Api
 from tests.admin.cli.api.run import Run
 from tests.support.up_process import one_line
 
 
-async def test_refusals_of_a_charge_point_and_of_nobody_are_listed(api: Api, run: Run) -> None:
-    response = await api.client.put(f"/v1/tenants/{TENANT}/charge-points/CP-1", json={})
-    assert response.status_code == 201
+async def test_refusals_of_the_tenant_of_an_id_and_of_nobody_are_listed(api: Api, run: Run) -> None:
+    """Nobody has registered the id, which may be mistyped."""
+    await refuse(api, TENANT, "mistyped")
+    await refuse(api, TENANT, "other")
+    await refuse(api, None, None)
+    assert await listed(run) == ["mistyped", "other"]
+    assert await listed(run, "--charge-point", "mistyped") == ["mistyped"]
+    assert await listed(run, "--unknown") == [None]
     assert (await run("refusals", "--charge-point", "CP-1")).stdout == "none\n"
-    assert (await run("refusals", "--unknown", "-o", "json")).stdout == ""
     assert "exclude each other" in one_line(await run("refusals", "--unknown", "--charge-point", "CP-1"))
 
 
-async def test_refusals_of_the_tenant_are_listed_or_the_server_is_called_too_old(api: Api, run: Run) -> None:
-    """The server of these tests may be of either release."""
-    answer = await api.client.get(f"/v1/tenants/{TENANT}/refusals")
-    done = await run("refusals")
-    if answer.is_success:
-        assert done.returncode == 0
-    else:
-        assert "it has no /v1/tenants/{tenant}/refusals" in one_line(done)
+async def refuse(api: Api, tenant: str | None, claimed: str | None) -> None:
+    now_ms = api.store.server_time_ms()
+    refused = Refusals(tenant, claimed, "192.0.2.7", "wrong_token", 1, now_ms, now_ms, "")
+    await refusal_records.record(api.store, [(refused, "stranger")])
+
+
+async def listed(run: Run, *options: str) -> list[str | None]:
+    """Return the ids that the refused handshakes gave."""
+    done = await run("refusals", *options, "--output", "json")
+    return sorted(json.loads(line)["charge_point"] for line in done.stdout.splitlines())
 
 
 async def test_new_and_changed_refusals_are_followed_while_the_server_comes_and_goes(
