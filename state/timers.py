@@ -17,6 +17,10 @@ log = structlog.get_logger()
 JITTER = 0.1
 """A turn comes sooner or later by up to this part of its period."""
 
+# Another generator than that of the module `random`: a program that seeds that one, as Hypothesis does, would
+# let all timers run in step, and would notice that we use it.
+_random = random.Random()  # noqa: S311  Jitter is no secret.
+
 
 async def every[*Args](
     seconds: float, name: str, turn: Callable[[*Args], Awaitable[object]], *args: *Args
@@ -25,7 +29,7 @@ async def every[*Args](
 
     If a turn fails, for example because the store is unavailable, the next turn tries again.
     """
-    await trio.sleep(random.uniform(0, seconds))  # noqa: S311  Jitter is no secret.
+    await trio.sleep(between(0, seconds))
     while True:
         await contain(name, turn, *args)
         await trio.sleep(vary(seconds))
@@ -45,4 +49,9 @@ async def contain[*Args](name: str, turn: Callable[[*Args], Awaitable[object]], 
 
 
 def vary(seconds: float) -> float:
-    return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  Jitter is no secret.
+    return seconds * between(1 - JITTER, 1 + JITTER)
+
+
+def between(low: float, high: float) -> float:
+    """Return a random number for jitter."""
+    return _random.uniform(low, high)

@@ -3,7 +3,6 @@
 A lane reconnects for ever, and checks each server that it reaches.
 """
 
-import random
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
@@ -17,6 +16,7 @@ from state.redis.connection import BROKEN, Ask, RedisConnection
 from state.redis.pending import PendingReplies
 from state.redis.transport import connect
 from state.redis.url import Address
+from state.timers import between
 
 _NO_CLIENT = 2**62
 """No connection has this id. To kill it only shows whether this user may kill connections."""
@@ -120,7 +120,7 @@ class Lane:
             except (StoreRefused, StoreUnavailable) as error:
                 self.trouble = error
                 self._changed()
-                await trio.sleep(backoff * random.uniform(0.5, 1))  # noqa: S311  Jitter is no secret.
+                await trio.sleep(backoff * between(0.5, 1))
                 backoff = min(2 * backoff, _BACKOFF_MAX_S)
                 continue
             self.reconnects += 1
@@ -137,7 +137,7 @@ class Lane:
             if monotonic() - since > _BACKOFF_MAX_S:
                 backoff = _BACKOFF_FIRST_S
             else:
-                await trio.sleep(backoff * random.uniform(0.5, 1))  # noqa: S311  Jitter is no secret.
+                await trio.sleep(backoff * between(0.5, 1))
                 backoff = min(2 * backoff, _BACKOFF_MAX_S)
 
     def _disconnect(self, why: str) -> None:
