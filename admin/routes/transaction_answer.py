@@ -10,6 +10,16 @@ from admin.routes.members import AsSent, ChargePointName
 from state.transactions import listing
 from state.transactions.listing import State, Transaction
 
+OfChargePoint = Annotated[
+    str | None, msgspec.Meta(description="List only transactions of this charge point.")
+]
+OfIdTag = Annotated[
+    str | None,
+    msgspec.Meta(
+        description="List only transactions that this id tag started. Upper and lower case are the same."
+    ),
+]
+
 
 class EndAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The end of a transaction whose StopTransaction did not come, by an operator or a policy."""

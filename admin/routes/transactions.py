@@ -19,7 +19,7 @@ from admin.routes.archived_transactions import (
     read_transaction,
 )
 from admin.routes.completed_transactions import Completed, Wanted, read_all, read_page
-from admin.routes.transaction_answer import TransactionAnswer, answer_transaction
+from admin.routes.transaction_answer import OfChargePoint, OfIdTag, TransactionAnswer, answer_transaction
 from admin.routes.transaction_files import form_of
 from admin.services import Services, services
 from state.paging import Page
@@ -33,15 +33,8 @@ blueprint = new_blueprint("transactions", "Transactions")
 
 
 class TransactionQuery(Paging, frozen=True, forbid_unknown_fields=True):
-    charge_point: Annotated[
-        str | None, msgspec.Meta(description="List only transactions of this charge point.")
-    ] = None
-    id_tag: Annotated[
-        str | None,
-        msgspec.Meta(
-            description="List only transactions that this id tag started. Upper and lower case are the same."
-        ),
-    ] = None
+    charge_point: OfChargePoint = None
+    id_tag: OfIdTag = None
     open: Annotated[
         bool | None,
         msgspec.Meta(

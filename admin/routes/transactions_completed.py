@@ -15,7 +15,7 @@ from admin.http.times import Time
 from admin.routes.archived_transactions import ArchiveAnswer, find_elsewhere
 from admin.routes.completed_transactions import Completed, Wanted, read_all, read_page
 from admin.routes.members import ChargePointName
-from admin.routes.transaction_answer import TransactionAnswer, answer_transaction
+from admin.routes.transaction_answer import OfChargePoint, OfIdTag, TransactionAnswer, answer_transaction
 from admin.routes.transaction_files import COMPLETED_COLUMNS, row_of
 from admin.services import Services, services
 from state.paging import BadCursor
@@ -38,15 +38,8 @@ class CompletedQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "first."
         ),
     ] = None
-    charge_point: Annotated[
-        str | None, msgspec.Meta(description="List only transactions of this charge point.")
-    ] = None
-    id_tag: Annotated[
-        str | None,
-        msgspec.Meta(
-            description="List only transactions that this id tag started. Upper and lower case are the same."
-        ),
-    ] = None
+    charge_point: OfChargePoint = None
+    id_tag: OfIdTag = None
     format: FormatParameter = None
 
 
