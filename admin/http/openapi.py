@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document: what quart-schema makes, with nested schemas, problems and descriptions added."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -233,6 +233,18 @@ def components(model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a reference to the schema of the model, and all schemas that the schema uses."""
     (reference,), schemas = msgspec.json.schema_components([model], ref_template=_REF)
     return reference, schemas
+
+
+def describe_choices(
+    model: type[msgspec.Struct], choices: Sequence[dict[str, Any]], example: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what `describes` needs for a required body that must also fit exactly one of the choices."""
+    reference, schemas = components(model)
+    content = {"schema": reference, "examples": {model.__name__: {"value": example}}}
+    return {
+        "requestBody": {"required": True, "content": {"application/json": content}},
+        "schemas": {model.__name__: {**schemas[model.__name__], "oneOf": list(choices)}},
+    }
 
 
 def _drop_null_defaults(schemas: dict[str, Any]) -> None:

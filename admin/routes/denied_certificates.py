@@ -17,6 +17,7 @@ from admin.http import (
     new_blueprint,
     not_found,
 )
+from admin.http.openapi import describe_choices
 from admin.http.times import Time
 from admin.services import current_store
 from state.charge_points import denied_certificates
@@ -84,6 +85,21 @@ class Denial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     why: Annotated[str, msgspec.Meta(max_length=255, description="The reason, for other operators.")] = ""
 
 
+_GIVEN = {"type": "string", "description": "Names the certificate."}
+_LEFT_OUT = {"type": "null", "description": "Absent or null, because other members name the certificate."}
+_NAMED = (
+    {
+        "required": ["fingerprint"],
+        "properties": {"fingerprint": _GIVEN, "issuer": _LEFT_OUT, "serial_number": _LEFT_OUT},
+    },
+    {
+        "required": ["issuer", "serial_number"],
+        "properties": {"fingerprint": _LEFT_OUT, "issuer": _GIVEN, "serial_number": _GIVEN},
+    },
+)
+"""The two ways in which a Denial names its certificate."""
+
+
 @blueprint.get(_BASE)
 @document_response(DeniedPage)
 async def list_denied_certificates() -> Response:
@@ -96,7 +112,10 @@ async def list_denied_certificates() -> Response:
 @blueprint.post(_BASE)
 @document_request(Denial)
 @document_response(DeniedAnswer, 201)
-@describes(problems={409: _FULL})
+@describes(
+    problems={409: _FULL},
+    **describe_choices(Denial, _NAMED, {"issuer": "CN=Acme issuing CA,O=Acme", "serial_number": "3f07"}),
+)
 async def deny_certificate() -> Response:
     """Deny a client certificate of any authority.
 

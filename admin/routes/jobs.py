@@ -1,6 +1,6 @@
 """Routes of jobs: firmware updates and log uploads of a charge point, with their progress."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import msgspec
 from quart import Response
@@ -21,7 +21,9 @@ from admin.http import (
     new_blueprint,
     times,
 )
+from admin.http.openapi import describe_choices
 from admin.http.times import Time
+from admin.routes import ocpp_schemas
 from admin.routes.members import ReceivedAt
 from admin.services import current_store, services
 from state.features import jobs
@@ -55,8 +57,7 @@ class NewJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(
             description="Payload of the OCPP request; the payload is described by the schema that has the "
             "same name as the action. For GetLog and SignedUpdateFirmware, `requestId` may be left out. "
-            "csms then chooses a free id.",
-            examples=[{"logType": "SecurityLog", "log": {"remoteLocation": "https://logs.example/up"}}],
+            "csms then chooses a free id."
         ),
     ]
 
@@ -171,6 +172,26 @@ class JobPage(msgspec.Struct, frozen=True):
     ]
 
 
+def _describe_body() -> dict[str, Any]:
+    """Describe the body of a new job, whose payload depends on its action."""
+    described, schemas, choices = ocpp_schemas.with_texts(actions.schemas()), {}, []
+    for action in get_args(Kind.__value__):
+        name, schema = action, described[action]
+        if action in _NUMBERED:
+            name = f"{action}Job"
+            required = [member for member in schema["required"] if member != "requestId"]
+            schemas[name] = {**schema, "title": name, "required": required}
+        payload = {"$ref": f"#/components/schemas/{name}", "description": f"Payload of {action}."}
+        properties = {
+            "action": {"const": action, "description": "The OCPP request to send."},
+            "payload": payload,
+        }
+        choices.append({"properties": properties})
+    log = {"logType": "SecurityLog", "log": {"remoteLocation": "https://logs.example/up"}}
+    body = describe_choices(NewJob, choices, {"action": "GetLog", "payload": log})
+    return {**body, "schemas": body["schemas"] | schemas}
+
+
 _BASE = "/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/jobs"
 
 
@@ -199,7 +220,7 @@ async def list_jobs(tenant: str, charge_point: str) -> Response:
 @document_request(NewJob)
 @document_response(CommandAnswer, 200)
 @document_response(CommandAnswer, 202)
-@describes(problems=PROBLEMS)
+@describes(problems=PROBLEMS, **_describe_body())
 async def begin_job(tenant: str, charge_point: str) -> Response:
     """Ask a charge point to update its firmware or to upload a log.
 

@@ -33,7 +33,14 @@ Binding = Annotated[
     ),
 ]
 Name = Annotated[str, msgspec.Meta(max_length=255)]
-Key = Annotated[str, msgspec.Meta(max_length=255)]
+Key = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=255,
+        # The check of the key itself has better words for what is wrong.
+        extra_json_schema={"pattern": passwords.KEY_PATTERN, "minLength": 16, "maxLength": 40},
+    ),
+]
 
 
 class NextKeyAnswer(msgspec.Struct, frozen=True, kw_only=True):

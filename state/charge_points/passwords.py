@@ -18,6 +18,8 @@ from itertools import pairwise
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){16,20}")
 _HEX_BYTES = re.compile(rb"(?:[0-9A-Fa-f]{2}){16,20}")
 _TEXT = re.compile(r"[\x21-\x7e][\x20-\x7e]{14,38}[\x21-\x7e]")
+KEY_PATTERN = f"^(?:{_HEX.pattern}|{_TEXT.pattern})$"
+"""Pattern of the texts of which `read_key` refuses only those that can be guessed."""
 _PRINTABLE = re.compile(rb"[\x20-\x7e]+")
 _DISTINCT_MIN = 8
 _UNFORESEEN_MIN = 8

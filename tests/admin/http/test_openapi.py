@@ -224,6 +224,40 @@ async def test_a_body_is_required_if_it_has_a_required_member(document: dict[str
         assert operation["requestBody"]["required"] is required, path
 
 
+@pytest.mark.parametrize(
+    ("name", "fitting", "others"),
+    [
+        (
+            "Denial",
+            [
+                {"fingerprint": "ab" * 32, "issuer": None},
+                {"issuer": "CN=x", "serial_number": "3f", "why": "x"},
+            ],
+            [{}, {"why": "x"}, {"issuer": "CN=x"}, {"fingerprint": "ab" * 32, "serial_number": "3f"}],
+        ),
+        (
+            "NewJob",
+            [
+                {"action": "GetLog", "payload": {"logType": "SecurityLog", "log": {"remoteLocation": "x"}}},
+                {"action": "GetDiagnostics", "payload": {"location": "ftp://x"}},
+            ],
+            [
+                {"action": "GetLog", "payload": {"location": "ftp://x"}},
+                {"action": "UpdateFirmware", "payload": {"location": "ftp://x"}},
+                {"action": "Reset", "payload": {"type": "Soft"}},
+            ],
+        ),
+    ],
+)
+async def test_a_body_with_several_forms_is_described_with_each_of_them(
+    document: dict[str, Any], name: str, fitting: list[dict[str, Any]], others: list[dict[str, Any]]
+) -> None:
+    schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+    is_valid = jsonschema.Draft202012Validator(schema).is_valid
+    assert [one for one in fitting if not is_valid(one)] == []
+    assert [one for one in others if is_valid(one)] == []
+
+
 async def test_the_answers_of_the_api_fit_the_openapi_document(api: Api, document: dict[str, Any]) -> None:
     await api.client.put(f"/v1/tenants/{TENANT}/charge-points/CP-1", json={"description": "x"})
     await api.client.put(f"/v1/tenants/{TENANT}/id-tags/x", json={})

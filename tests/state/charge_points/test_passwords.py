@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from state.charge_points import passwords
-from state.charge_points.passwords import BadKey, digest, find_match, new_key, read_key
+from state.charge_points.passwords import KEY_PATTERN, BadKey, digest, find_match, new_key, read_key
 
 PEPPER = b"pepper of the tests"
 MEMBER = "acme/CP-1"
@@ -122,6 +122,20 @@ def test_a_key_that_cannot_be_used_or_can_be_guessed_is_refused_with_a_text_that
     with pytest.raises(BadKey) as refused:
         read_key(text)
     assert len(text) < 6 or text not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["5f3a9c17e2d04b86a1c97e30f45d2b6810ce7a94", "Zq8#kLm2!pXv9Rt4", "aB3!" * 10]
+)
+def test_a_key_of_the_right_form_fits_the_pattern_that_is_documented(text: str) -> None:
+    assert re.search(KEY_PATTERN, text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x" * 15, "y" * 41, " Zq8#kLm2!pXv9t4", "Zq8#kLm2!pXv9t4 ", "Zq8#kLm2!pXv9Rtä"]
+)
+def test_a_key_of_another_form_does_not_fit_the_pattern_that_is_documented(text: str) -> None:
+    assert not re.search(KEY_PATTERN, text)
 
 
 @given(KEYS)
