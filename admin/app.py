@@ -22,6 +22,7 @@ from admin.http.quart_app import QuartApp
 from admin.routes import (
     certificates,
     charge_points,
+    charge_points_delete,
     commands,
     configuration,
     data_transfer,
@@ -59,6 +60,7 @@ ROUTES = (
     tenants,
     tokens,
     charge_points,
+    charge_points_delete,
     overview,
     configuration,
     faults,

@@ -59,13 +59,15 @@ def check(settings: msgspec.Struct | None) -> None:
     wanted = request.if_match
     if settings is not None and (wanted.star_tag or wanted.contains(tag_of(settings))):
         return
-    now = "does not exist" if settings is None else f"has the ETag {etag(settings)['ETag']}"
+    if settings is None:
+        detail = "The resource does not exist, and If-Match asks for one that does, so nothing was changed."
+        raise Problem(412, "precondition-failed", detail)
     raise Problem(
         412,
         "precondition-failed",
-        f"The resource {now}, which If-Match does not name, so nothing was changed. Read the resource again, "
-        "and decide on its present settings.",
-        headers={} if settings is None else etag(settings),
+        f"The resource has the ETag {etag(settings)['ETag']}, which If-Match does not name, so nothing was "
+        "changed. Read the resource again, and decide on its present settings.",
+        headers=etag(settings),
     )
 
 
@@ -130,6 +132,18 @@ def describe_put(problems: dict[int, str] | None = None) -> dict[str, Any]:
             **(problems or {}),
         },
         "etag": True,
+    }
+
+
+def describe_delete(problems: dict[int, str] | None = None) -> dict[str, Any]:
+    """Return what `describes` needs for a DELETE that may be conditional, and has further `problems`."""
+    return {
+        "parameters": [{**_IF_MATCH, "required": False}],
+        "problems": {
+            412: "If-Match does not name the present settings, or the resource does not exist, so nothing "
+            "was deleted. The header ETag has the present one.",
+            **(problems or {}),
+        },
     }
 
 

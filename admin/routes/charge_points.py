@@ -1,4 +1,4 @@
-"""Routes of charge points: register, read, list, accept, disconnect and delete them."""
+"""Routes of charge points: register, read, list, accept and disconnect them."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -29,7 +29,7 @@ from admin.services import current_store, services
 from gateway.ocpp16.messages.core import RegistrationStatus
 from gateway.ocpp16.messages.remote_trigger import TriggerMessage
 from state import charge_points, keys, troubles
-from state.charge_points import ChargePointRecord, Filters, OpenTransactions, Settings, connectors
+from state.charge_points import ChargePointRecord, Filters, Settings, connectors
 from state.nodes import inbox, leases, nodes
 from state.nodes.inbox import Disconnect, DisconnectReason, SettingsChanged
 from state.nodes.leases import Holding
@@ -101,16 +101,6 @@ class ChargePointSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
             "decides."
         ),
     ] = None
-
-
-class DeleteQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    purge: Annotated[
-        bool,
-        msgspec.Meta(
-            description="Whether to destroy the finished transactions of the charge point too, with their "
-            "meter values. csms keeps no copy in the store. What is in the archive stays there."
-        ),
-    ] = False
 
 
 class ChargePointPage(msgspec.Struct, frozen=True):
@@ -205,54 +195,6 @@ async def patch_charge_point(tenant: str, charge_point: str) -> Response:
 async def get_charge_point(tenant: str, charge_point: str) -> Response:
     """Read a charge point: settings, last boot, connectors, connection and what troubles it."""
     return await _respond(current_store(), tenant, charge_point)
-
-
-@blueprint.delete("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>")
-@document_querystring(DeleteQuery)
-@document_response(None, 204)
-@describes(
-    problems={
-        409: "The charge point has open transactions, and nothing was deleted. `transaction` is the public "
-        "id of the one that began first, and `open_transactions` is their number."
-    }
-)
-async def delete_charge_point(tenant: str, charge_point: str) -> Response:
-    """Delete a charge point, but keep its finished transactions.
-
-    The finished transactions stay in the lists and can be read by their ids, with their meter values. They
-    leave the store as those of other charge points do. A new charge point with the same id gets higher
-    transaction ids. Everything else that csms has stored about the charge point is destroyed: its settings,
-    orphaned stops, stray meter values, configuration, local list, charging profiles, reservations,
-    certificates, jobs, security events and trace, and the places that its transactions took of id tags with a
-    limit. A charge point with an open transaction is not deleted (409). End such a transaction first.
-
-    `purge=true` destroys the finished transactions in the store as well, and those that an earlier DELETE
-    kept. Bill them first, because csms keeps no copy. If a purge was interrupted, repeat it: it destroys the
-    rest. A purge also works while the store is full.
-
-    csms also closes the connection of the charge point. A transaction that the charge point starts before its
-    connection is closed is stored; such a transaction is listed, and DELETE then gets 409 again. If
-    `auto_register` of the tenant is true, csms registers the charge point as a new one when it connects
-    again. To prevent this, also revoke the token that the charge point uses.
-    """
-    asked, store = bodies.query(DeleteQuery), current_store()
-    deleted = await charge_points.delete(store, tenant, charge_point, purge=asked.purge)
-    if isinstance(deleted, OpenTransactions):
-        number, first = deleted.number, deleted.first
-        are = f"{number} open transactions; the first is" if number > 1 else "an open transaction:"
-        raise Problem(
-            409,
-            "open-transactions",
-            f"The charge point has {are} {first}. Send RemoteStopTransaction, or end each open transaction "
-            f"with POST .../transactions/{first}/end, and then delete the charge point.",
-            members={"transaction": first, "open_transactions": number},
-        )
-    must_exist(deleted, "charge point")
-    # The message goes to all nodes, because a session on any node may have claimed the charge point a moment
-    # ago.
-    gone = Disconnect(keys.join(tenant, charge_point), DisconnectReason.DELETED)
-    await inbox.broadcast(store, gone)
-    return bodies.no_content()
 
 
 @blueprint.post("/v1/tenants/<name:tenant>/charge-points/<name:charge_point>/accept")

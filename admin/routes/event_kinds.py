@@ -166,7 +166,8 @@ MEMBERS: Final[dict[str, dict[str, Member]]] = {
     "charge_point.deleted": {
         "purged": Member(
             "true or false", "Whether the finished transactions are destroyed too.", optional=True
-        )
+        ),
+        "api_key": Member("text", "Id of the operator's API key.", optional=True),
     },
     "charge_point.under_attack": {
         "failures": Member("whole number", "Number of failed requests since `since`."),

@@ -17,6 +17,7 @@ from admin.http import (
     invalid,
     must_exist,
     new_blueprint,
+    not_found,
     times,
 )
 from admin.http.times import Time
@@ -163,13 +164,18 @@ async def get_id_tag(tenant: str, tag: str) -> Response:
 
 @blueprint.delete("/v1/tenants/<name:tenant>/id-tags/<name:tag>")
 @document_response(None, 204)
+@describes(**conditions.describe_delete())
 async def delete_id_tag(tenant: str, tag: str) -> Response:
     """Delete an id tag.
 
     Running transactions of the id tag continue, and the tag can still stop them. csms sends nothing to charge
-    points.
+    points. With If-Match, csms deletes the id tag only if it has the settings that If-Match names.
     """
-    must_exist(await id_tags.delete(current_store(), tenant, tag), "id tag")
+    if not await id_tags.delete(
+        current_store(), tenant, tag, lambda found: conditions.check(_settings(found))
+    ):
+        conditions.check(None)
+        raise not_found("id tag")
     return bodies.no_content()
 
 

@@ -210,12 +210,14 @@ async def get_tenant(tenant: str) -> Response:  # noqa: ARG001  the check of the
 @document_querystring(DeleteQuery)
 @document_response(None, 204)
 @describes(
-    problems={
-        409: "Nothing of the tenant itself was deleted. `in-use`: the tenant still has charge points; delete "
-        "them first. `has-transactions`: transactions of deleted charge points are still in the store, and "
-        "`purge` is not true. `open-transactions`: one of these transactions is open, and `transaction` is "
-        "its public id."
-    }
+    **conditions.describe_delete(
+        {
+            409: "Nothing of the tenant itself was deleted. `in-use`: the tenant still has charge points; "
+            "delete them first. `has-transactions`: transactions of deleted charge points are still in the "
+            "store, and `purge` is not true. `open-transactions`: one of these transactions is open, and "
+            "`transaction` is its public id."
+        }
+    )
 )
 async def delete_tenant(tenant: str) -> Response:
     """Delete a tenant with its tokens, id tags and DataTransfer vendors.
@@ -224,8 +226,12 @@ async def delete_tenant(tenant: str) -> Response:
     charge points keeps. `purge=true` destroys these transactions in the store with their meter values. Bill
     them first, because csms keeps no copy. If a purge was interrupted, repeat it: it destroys the rest. A
     purge also works while the store is full.
+
+    With If-Match, csms begins only if the tenant has the settings that If-Match names. Settings that change
+    while csms deletes the tenant do not stop it.
     """
     asked, store = bodies.query(DeleteQuery), current_store()
+    conditions.check(convert(g.tenant, TenantSettings))
     if asked.purge and not await tenants.has_charge_points(store, tenant):
         running = await purging.purge(store, tenant)
         if running is not None:

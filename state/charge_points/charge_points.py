@@ -25,6 +25,7 @@ from state.record import (
     read_charge_point,
     settings_fields,
 )
+from state.redis.connection import Arg
 from state.store import Store
 from state.tenants import spellings, tokens
 
@@ -118,8 +119,7 @@ async def change(
         if found is None:
             return "gone"
         wanted = settings_fields(decide(found))
-        read = [part for name in wanted[::2] for part in (name, stored.get(str(name).encode(), b""))]
-        return await guarded.change(store, key, "registered_ms", read, wanted)
+        return await guarded.change(store, key, "registered_ms", _stored_settings(stored, wanted), wanted)
 
     return await guarded.until_unchanged(attempt)
 
@@ -239,9 +239,18 @@ def passes(found: ChargePointRecord, holding: Holding | None, filters: Filters) 
 
 
 async def delete(
-    store: Store, tenant: str, charge_point: str, *, purge: bool = False
+    store: Store,
+    tenant: str,
+    charge_point: str,
+    *,
+    purge: bool = False,
+    api_key: str | None = None,
+    check: Callable[[ChargePointRecord | None], None] | None = None,
 ) -> bool | OpenTransactions:
     """Delete a charge point, unless one of its transactions is open.
+
+    `api_key` is the id of the operator's key. `check` may raise an error if the charge point must not be
+    deleted as it is, and may be called more than once. Its settings are deleted only as they were checked.
 
     Its finished transactions stay, with their meter values. With `purge`, they are destroyed, also those that
     an earlier deletion kept. The check and the deletion are one step. False means that nothing was deleted,
@@ -250,7 +259,8 @@ async def delete(
     Transactions and meter values that arrive before the socket is closed are stored.
     """
     keys = ChargePointKeys(tenant, charge_point)
-    known = await _delete(store, keys, purge=purge)
+    event = json.encode({"purged": purge} | ({} if api_key is None else {"api_key": api_key}))
+    known = await _delete(store, keys, event, check, purge=purge)
     if isinstance(known, OpenTransactions):
         return known
     await spellings.forget(store, tenant, charge_point)
@@ -295,10 +305,18 @@ def _id_of(listed: bytes) -> str:
     return listed.rpartition(b"/")[2].decode()
 
 
-async def _delete(store: Store, keys: ChargePointKeys, *, purge: bool) -> bool | OpenTransactions:
+async def _delete(
+    store: Store,
+    keys: ChargePointKeys,
+    event: bytes,
+    check: Callable[[ChargePointRecord | None], None] | None,
+    *,
+    purge: bool,
+) -> bool | OpenTransactions:
     strays = [keys.stray_values(number) for number in _STRAY_STREAMS]
     node = ""
     for _ in range(_AGAIN):
+        read = () if check is None else await _read_checked(store, keys, check)
         word, *rest = await store.step(
             "charge_points/delete",
             (
@@ -308,13 +326,31 @@ async def _delete(store: Store, keys: ChargePointKeys, *, purge: bool) -> bool |
             ),
             (
                 *(node, keys.member, keys.id, _DELETED, TOMBSTONE_MS),
-                *(int(purge), json.encode({"purged": purge})),
+                *(int(purge), event, *read),
             ),
         )
         if word == b"open":
             number, listed = rest
             return OpenTransactions(f"{keys.id}.{_id_of(listed)}", int(number))
-        if word != b"again":
+        if word == b"again":
+            node = rest[0].decode()
+        elif word != b"changed":
             return bool(word == b"deleted")
-        node = rest[0].decode()
-    raise StoreUnavailable("the charge point moved to another node at each attempt to delete it; try again")
+    raise StoreUnavailable(
+        "the charge point moved to another node or was changed at each attempt to delete it; try again"
+    )
+
+
+async def _read_checked(
+    store: Store, keys: ChargePointKeys, check: Callable[[ChargePointRecord | None], None]
+) -> list[Arg]:
+    """Check the charge point, and return the names and values of its settings as the store has them."""
+    stored = await store.execute("HGETALL", keys.record)
+    found = read_charge_point(keys.tenant, keys.id, stored)
+    check(found)
+    return [] if found is None else _stored_settings(stored, settings_fields(found))
+
+
+def _stored_settings(stored: Mapping[bytes, bytes], fields: Sequence[Arg]) -> list[Arg]:
+    """Return the names of `fields`, each with its stored value. An empty text stands for no value."""
+    return [part for name in fields[::2] for part in (name, stored.get(str(name).encode(), b""))]

@@ -1,12 +1,16 @@
 -- Delete a charge point, and take the lease from its session, unless one of its transactions is open.
 -- KEYS lease held events record charge_points history open_transactions buried seen others...
--- | ARGV node member id reason tombstone_ms purge event
--- -> {'deleted'} | {'unknown'} | {'again', node} | {'open', number, listed}
--- `listed` names the open transaction that began first.
+-- | ARGV node member id reason tombstone_ms purge event read...
+-- -> {'deleted'} | {'unknown'} | {'again', node} | {'changed'} | {'open', number, listed}
+-- `listed` names the open transaction that began first. `read` has names and values of fields of the record. If one of
+-- them has another value, where an empty text stands for none, nothing is deleted.
 -- The lease is kept for a while with the next epoch. So every later step of the old session returns 'newer',
 -- and the session closes. If `purge` is '1', transactions are moved to `buried`, so that a new charge point with this
 -- id can be registered at once. Otherwise they stay, and the record keeps the last transaction id for as long.
 -- The first write is ZREM, because a full store refuses a step whose first write may take memory.
+for i = 1, #read, 2 do
+  if (redis.call('HGET', record, read[i]) or '') ~= read[i + 1] then return {'changed'} end
+end
 local running = redis.call('ZINTER', 2, history, open_transactions)
 if running[1] then return {'open', #running, running[1]} end
 local holder, holding_node = unpack(redis.call('HMGET', lease, 'holder', 'node'))

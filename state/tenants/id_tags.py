@@ -67,12 +67,27 @@ async def get(store: Store, tenant: str, tag: str) -> IdTag | None:
     return None if record is None else _decode(record)
 
 
-async def delete(store: Store, tenant: str, tag: str) -> bool:
-    """Delete a tag. The holds of the tag expire by themselves. Returns False if there was no such tag."""
+async def delete(
+    store: Store, tenant: str, tag: str, check: Callable[[IdTag], None] = lambda _: None
+) -> bool:
+    """Delete a tag. The holds of the tag expire by themselves. Returns False if there is no such tag.
+
+    `check` may raise an error if the tag must not be deleted as it is, and may be called more than once.
+    """
     folded = fold(tag)
-    deleted = await store.execute("DEL", keys.id_tag(tenant, folded))
+    key = keys.id_tag(tenant, folded)
+
+    async def attempt() -> guarded.Outcome:
+        stored = await store.execute("GET", key)
+        if stored is None:
+            return "gone"
+        check(_decode(stored))
+        [word] = await store.step("tenants/id_tag_delete", (key,), (stored,))
+        return "changed" if word == b"changed" else "again"
+
+    deleted = await guarded.until_unchanged(attempt)
     await store.execute("ZREM", keys.id_tags(tenant), folded)
-    return bool(deleted)
+    return deleted
 
 
 async def delete_all(store: Store, tenant: str) -> None:

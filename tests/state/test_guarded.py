@@ -57,6 +57,38 @@ async def test_a_change_gives_up_after_some_attempts(store: Store) -> None:
     assert found.status == "Accepted"
 
 
+async def test_a_deletion_is_checked_anew_if_another_program_changed_the_settings_meanwhile(
+    store: Store,
+) -> None:
+    await charge_points.put(store, "acme", "CP-1", Settings(description="a"))
+    await id_tags.put(store, "acme", IdTag(tag="T"))
+
+    async def change_both() -> None:
+        await store.execute("HSET", KEYS.record, "description", "b")
+        await id_tags.put(store, "acme", IdTag(tag="T", status="Blocked"))
+
+    def refuse_changed(found: ChargePointRecord | IdTag | None) -> None:
+        if isinstance(found, ChargePointRecord) and found.description == "b":
+            raise Changed
+        if isinstance(found, IdTag) and found.status == "Blocked":
+            raise Changed
+
+    with pytest.raises(Changed):
+        await charge_points.delete(
+            Meddling(store, change_both),  # type: ignore[arg-type]
+            "acme",
+            "CP-1",
+            check=refuse_changed,
+        )
+    assert await charge_points.get(store, "acme", "CP-1") is not None
+    await id_tags.put(store, "acme", IdTag(tag="T"))
+    with pytest.raises(Changed):
+        await id_tags.delete(Meddling(store, change_both), "acme", "T", refuse_changed)  # type: ignore[arg-type]
+    assert await id_tags.get(store, "acme", "T") is not None
+    assert await charge_points.delete(store, "acme", "CP-1", check=lambda _: None) is True
+    assert await id_tags.delete(store, "acme", "T") is True
+
+
 async def test_nothing_is_changed_that_does_not_exist(store: Store) -> None:
     assert not await charge_points.change(store, "acme", "CP-1", lambda found: found)
     assert not await id_tags.change(store, "acme", "T", lambda found: found)
@@ -90,6 +122,10 @@ async def test_a_tenant_of_an_older_program_is_changed_and_keeps_what_was_not_ch
     now = await tenants.get(store, "acme")
     assert now is not None
     assert (now.end_superseded, now.end_after_days) == (True, None)
+
+
+class Changed(Exception):  # noqa: N818  the word of the test
+    """The settings are not those on which the deletion was decided."""
 
 
 class Meddling:

@@ -91,6 +91,47 @@ async def test_a_put_with_if_match_replaces_only_the_settings_it_names(api: Api,
     assert (await api.client.get(path)).json() == changed.json()
 
 
+@every
+async def test_a_delete_with_if_match_deletes_only_what_has_the_settings_it_names(
+    api: Api, path: str
+) -> None:
+    before = await made(api, path)
+    now = (await api.client.put(path, json={})).headers["etag"]
+    refused = await api.client.delete(path, headers={"If-Match": before})
+    is_problem(refused, 412, "precondition-failed")
+    assert refused.headers["etag"] == now
+    assert (await api.client.get(path)).headers["etag"] == now
+    assert (await api.client.delete(path, headers={"If-Match": now})).status_code == 204
+    is_problem(await api.client.get(path), 404, "not-found")
+
+
+@pytest.mark.parametrize("path", [CHARGE_POINT, ID_TAG])
+async def test_a_delete_with_if_match_of_what_does_not_exist_is_answered_412_and_without_it_404(
+    api: Api, path: str
+) -> None:
+    is_problem(await api.client.delete(path, headers={"If-Match": "*"}), 412, "precondition-failed")
+    is_problem(await api.client.delete(path), 404, "not-found")
+
+
+@pytest.mark.parametrize("path", [CHARGE_POINT, ID_TAG])
+async def test_of_many_deletes_and_patches_of_one_state_exactly_one_is_made(api: Api, path: str) -> None:
+    etag, answers = await made(api, path), list[httpx.Response]()
+
+    async def change() -> None:
+        answers.append(await patch(api, path, CHANGES[path], etag))
+
+    async def delete() -> None:
+        answers.append(await api.client.delete(path, headers={"If-Match": etag}))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(4):
+            nursery.start_soon(change)
+            nursery.start_soon(delete)
+    statuses = [answer.status_code for answer in answers]
+    assert len([status for status in statuses if status in {200, 204}]) == 1
+    assert set(statuses) - {200, 204} <= {404, 412}
+
+
 @pytest.mark.parametrize("path", [CHARGE_POINT, ID_TAG, "/v1/tenants/unknown"])
 async def test_a_conditional_change_never_creates_what_does_not_exist(api: Api, path: str) -> None:
     is_problem(await patch(api, path, {}, "*"), 404, "not-found")

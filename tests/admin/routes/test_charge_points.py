@@ -7,9 +7,11 @@ from state import charge_points, keys, transactions
 from state.charge_points import connectors
 from state.charge_points.connectors import Connector
 from state.nodes import inbox, nodes
-from tests.admin.api import TENANT, Api
+from state.tenants import api_keys
+from tests.admin.api import PEPPER, TENANT, Api
 from tests.admin.fake_session import connected
 from tests.admin.problem import is_problem
+from tests.support.leases import events
 from tests.support.transactions import ANSWER, a_start
 
 BASE = f"/v1/tenants/{TENANT}"
@@ -101,6 +103,15 @@ async def test_a_session_is_notified_when_an_operator_disconnects_or_deletes_the
         assert await session.hear(inbox.Disconnect) == deleted
     is_problem(await api.client.get(f"{BASE}/charge-points/CP%2F%C3%A4"), 404, "not-found")
     is_problem(await api.client.delete(f"{BASE}/charge-points/CP%2F%C3%A4"), 404, "not-found")
+
+
+async def test_the_event_of_a_deletion_names_the_api_key(api: Api) -> None:
+    await api.client.put(f"{BASE}/charge-points/CP-1", json={})
+    made = await api_keys.create(api.store, PEPPER, "operator", None)
+    headers = {"Authorization": f"Bearer {made.secret}"}
+    assert (await api.client.delete(f"{BASE}/charge-points/CP-1", headers=headers)).status_code == 204
+    deleted = (await events(api.store, keys.ChargePointKeys(TENANT, "CP-1")))[-1]
+    assert deleted == ("charge_point.deleted", {"purged": False, "api_key": made.id})
 
 
 async def test_a_disconnect_request_is_answered_404_for_an_unknown_charge_point_and_409_for_an_offline_one(
