@@ -151,7 +151,7 @@ class ChargePointKeys:
         self.tenant = tenant
         self.id = charge_point
         self.member = join(tenant, charge_point)
-        self.partition = partition_of(tenant, charge_point)
+        self.partition = crc_hqx(self.member.encode(), 0) % PARTITIONS
         tag, member, tenant_part = TAGS[self.partition], self.member, encode(tenant)
         # Keys that belong to this charge point alone.
         self.record = f"{{{tag}}}:charge-point:{member}"
@@ -266,6 +266,12 @@ trouble_counts = partial(_of_partition, "trouble-counts")
 """What the last examination of the partition counted."""
 troubles = partial(_of_partition, "troubles")
 """Index of the charge points in trouble, by the kind of the trouble."""
+
+
+def transaction(tenant: str, charge_point: str, transaction_id: int) -> str:
+    """Return the key of a transaction, without making all the other keys of its charge point."""
+    member = join(tenant, charge_point)
+    return f"{{{TAGS[crc_hqx(member.encode(), 0) % PARTITIONS]}}}:transaction:{member}/{transaction_id}"
 
 
 def command_partition(command_id: str) -> int:

@@ -6,15 +6,15 @@ after the last member of the previous page, even if members were added or remove
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from math import ceil
-from typing import Any
+from math import ceil, sqrt
+from typing import Any, NamedTuple
 
 import msgspec
 
 from state.store import Store
 
-_ROUNDS, _READ = 5, 1_000
-"""A filtered list reads as many pages, if they have so many members together, but at least one page."""
+_SOME = 100
+"""A filtered list loads so many members at once, even if its page has room for fewer items."""
 
 
 class Page[T](msgspec.Struct, frozen=True):
@@ -25,6 +25,16 @@ class Page[T](msgspec.Struct, frozen=True):
 
     items: tuple[T, ...]
     next: str | None
+
+
+class Bound(NamedTuple):
+    """How many members a page of a filtered list reads from the index, and how many of them it loads.
+
+    A page with a greater limit may read and load as many as its limit.
+    """
+
+    read: int
+    loaded: int
 
 
 class BadCursor(ValueError):  # noqa: N818  Like BadPath, a sentence for the client.
@@ -72,7 +82,7 @@ async def list_members(
         for one in sets:
             one.resume(after)
     wanted = limit + 1  # One member more than the limit is read, to find out whether another page follows.
-    count = min(wanted, max(4, ceil(2 * wanted / max(1, len(sets)))))
+    count = estimate_share(wanted, len(sets))
     found: list[bytes] = []
     while asked := [one for one in sets if one.may_have_before(found, wanted)]:
         replies = await store.pipeline([one.command(count) for one in asked])
@@ -91,25 +101,46 @@ async def list_filtered[T](
     *,
     limit: int,
     cursor: str | None = None,
+    bound: Bound | None = None,
+    pick: Callable[[Sequence[bytes]], Awaitable[Sequence[bytes]]] | None = None,
     **bounds: Any,
 ) -> Page[T]:
     """List the items that `load` makes of the members. The function `load` may leave out members.
 
-    `bounds` has further arguments of `list_members`. Only so many members are read that a page takes some ten
-    milliseconds, so a page may have fewer than `limit` items although another page follows. Raises BadCursor.
+    The function `pick` is cheaper than `load`, and leaves out most members before they are loaded. Without
+    `bound`, only `limit` members are read. So a page may have fewer than `limit` items although another page
+    follows. `bounds` has further arguments of `list_members`. Raises BadCursor.
     """
+    bound = bound or Bound(limit, limit)
+    page = await list_members(store, keys, limit=max(limit, bound.read), cursor=cursor, **bounds)
+    members = page.items if pick is None else await pick(page.items)
     found: list[T] = []
-    for _ in range(max(1, min(_ROUNDS, _READ // limit))):
-        page = await list_members(store, keys, limit=limit, cursor=cursor, **bounds)
-        for member, item in await load(page.items):
+    loaded, most = 0, max(limit, bound.loaded)
+    while loaded < len(members):
+        some = members[loaded : min(most, loaded + max(limit - len(found), _SOME))]
+        loaded += len(some)
+        for member, item in await load(some):
             found.append(item)
             if len(found) == limit:
-                more = page.next is not None or page.items[-1] != member
-                return Page(tuple(found), encode_cursor(member) if more else None)
-        cursor = page.next
-        if cursor is None:
-            break
-    return Page(tuple(found), cursor)
+                return _cut(page, found, member)
+        if loaded == most:
+            return _cut(page, found, some[-1])
+    return Page(tuple(found), page.next)
+
+
+def _cut[T](page: Page[bytes], found: Sequence[T], last: bytes) -> Page[T]:
+    """Return a page that ends after the member `last` of a page of members."""
+    more = page.next is not None or page.items[-1] != last
+    return Page(tuple(found), encode_cursor(last) if more else None)
+
+
+def estimate_share(wanted: int, sets: int) -> int:
+    """Return how much to read from each set, so that most sets need no second read for a merged page.
+
+    The shares of the sets spread as chance has it.
+    """
+    mean = wanted / max(1, sets)
+    return min(wanted, max(4, ceil(mean + sqrt(mean))))
 
 
 def prefix_end(prefix: bytes) -> bytes:

@@ -6,14 +6,16 @@ import msgspec
 
 from state.redis.connection import Arg
 
+type Hash = Mapping[bytes, bytes] | list[bytes]
+"""A hash as HGETALL returns it, or as a flat list of names and values, as HSCAN and Lua steps return it."""
 
-def read_fields(reply: Mapping[bytes, bytes] | list[bytes]) -> dict[str, str]:
-    """Read a hash. The server returns a hash as a map, and a Lua step returns a hash as a flat list."""
+
+def read_fields(reply: Hash) -> dict[str, str]:
     items = reply.items() if isinstance(reply, Mapping) else zip(reply[::2], reply[1::2], strict=True)
     return {name.decode(): value.decode() for name, value in items}
 
 
-def read_record[T](kind: type[T], reply: Mapping[bytes, bytes] | list[bytes], **known: object) -> T:
+def read_record[T](kind: type[T], reply: Hash, **known: object) -> T:
     """Read a hash into a Struct with the same fields. `known` has the fields that are not in the hash.
 
     Raises msgspec.ValidationError.

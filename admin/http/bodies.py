@@ -16,6 +16,8 @@ from admin.http.texts import read_texts
 
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 
+encode = msgspec.json.Encoder().encode
+
 _EXACT = 2**53
 """Below this size, a float is exactly the number that its text says."""
 _TEXT_OR_NUMBER = re.compile(
@@ -130,7 +132,7 @@ def refuse_unknown_parameters(view: Callable[..., Any]) -> None:
 
 
 def answer(content: Any, status: int = 200, **headers: str) -> Response:
-    return Response(msgspec.json.encode(content), status, headers, content_type="application/json")
+    return Response(encode(content), status, headers, content_type="application/json")
 
 
 def no_content() -> Response:

@@ -1,15 +1,23 @@
 """Make answers from records of the store. Fields with the same name are copied; milliseconds become times."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from admin.http import times
 from state.paging import Page
 
-_SOURCES: dict[tuple[object, ...], dict[str, str]] = {}
-"""The fields of each kind of record, by the fields of the answer. A page may have a thousand records."""
+
+class _Sources(NamedTuple):
+    """The fields that an answer copies from a record, and its times with their sources in the record."""
+
+    copied: tuple[str, ...]
+    times: tuple[tuple[str, str], ...]
+
+
+_SOURCES: dict[tuple[object, ...], _Sources] = {}
+"""The sources of each kind of answer, by the kind of record. A page may have a thousand records."""
 
 
 def convert[Answer: msgspec.Struct](record: object, model: type[Answer], **given: Any) -> Answer:
@@ -21,11 +29,13 @@ def convert[Answer: msgspec.Struct](record: object, model: type[Answer], **given
     which = (type(record), model, *given)
     sources = _SOURCES.get(which)
     if sources is None:
-        names = (name for name in model.__struct_fields__ if name not in given)
-        sources = _SOURCES[which] = {name: _find_source(record, name) for name in names}
-    for name, source in sources.items():
-        value = getattr(record, source)
-        given[name] = value if source == name else times.maybe_text(value)
+        sources = _SOURCES[which] = _find_sources(
+            record, [name for name in model.__struct_fields__ if name not in given]
+        )
+    for name in sources.copied:
+        given[name] = getattr(record, name)
+    for name, source in sources.times:
+        given[name] = times.maybe_text(getattr(record, source))
     return model(**given)
 
 
@@ -37,6 +47,14 @@ def convert_page[Answer](
     page: Page[Any], model: Callable[..., Answer], item: type[msgspec.Struct], **more: Any
 ) -> Answer:
     return model(items=convert_all(page.items, item), next=page.next, **more)
+
+
+def _find_sources(record: object, names: Iterable[str]) -> _Sources:
+    found = {name: _find_source(record, name) for name in names}
+    return _Sources(
+        copied=tuple(name for name, source in found.items() if source == name),
+        times=tuple((name, source) for name, source in found.items() if source != name),
+    )
 
 
 def _find_source(record: object, name: str) -> str:

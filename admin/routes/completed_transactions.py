@@ -10,9 +10,12 @@ from state.transactions import completed, listing
 from state.transactions.completed import Batch, Entry, Place
 from state.transactions.listing import Transaction
 
-_ROUNDS = 3
-_SCANNED = 1000
-"""Entries that are read at once if a filter may leave out most of them."""
+_SCANNED = 1_000
+"""Entries that are read at once if most of them may be left out before their transactions are read."""
+_READ = 1_000
+"""Transactions that are read for a page if a filter looks at them."""
+_SOME = 100
+"""So many of them are read at once, even if the page has room for fewer items."""
 _AT_ONCE = 250
 """Transactions that a file reads at once."""
 
@@ -82,25 +85,24 @@ async def read_page(
     services: Services, tenant: str, after: Place, wanted: Wanted, *, limit: int
 ) -> CompletedPage:
     """Read a page. It may have fewer items than `limit` although more follow. Raises Problem (503)."""
+    looks = wanted.id_tag is not None
+    most = max(limit, _READ) if looks else limit
+    batch = await _read(services, tenant, after, wanted, limit=max(most, _SCANNED if wanted.picks else 0))
+    entries = [one for one in batch.entries if wanted.has_entry(one)]
     found: list[Completed] = []
-    gap = False
-    for _ in range(_ROUNDS):
-        batch = await _read(services, tenant, after, wanted, limit=_SCANNED if wanted.picks else limit)
-        gap = gap or batch.gap
-        entries = [one for one in batch.entries if wanted.has_entry(one)]
-        # Only as many transactions are read as the page still needs.
-        read = 0
-        while read < len(entries) and len(found) < limit:
-            some = entries[read : read + limit - len(found)]
-            found += [one for one in await _load(services, tenant, some) if wanted.has(one)]
-            read += len(some)
-        if read < len(entries):
-            passed = batch.entries[: batch.entries.index(entries[read - 1]) + 1]
-            return CompletedPage(found, after.move_past(passed), more=True, gap=gap)
-        after = batch.after
-        if batch.complete or len(found) == limit:
-            return CompletedPage(found, after, not batch.complete, gap)
-    return CompletedPage(found, after, more=True, gap=gap)
+    read = 0
+    while read < min(most, len(entries)) and len(found) < limit:
+        some = entries[read : min(most, read + max(limit - len(found), _SOME if looks else 1))]
+        read += len(some)
+        found += [one for one in await _load(services, tenant, some) if wanted.has(one)]
+    last = entries[read - 1] if read else None
+    if len(found) > limit:
+        del found[limit:]
+        last = found[-1].entry
+    if last is None or last == entries[-1]:
+        return CompletedPage(found, batch.after, not batch.complete, batch.gap)
+    passed = batch.entries[: batch.entries.index(last) + 1]
+    return CompletedPage(found, after.move_past(passed), more=True, gap=batch.gap)
 
 
 async def read_all(
@@ -108,8 +110,7 @@ async def read_all(
 ) -> AsyncGenerator[list[Completed]]:
     """Read all entries after a place and not after `end`. Raises Problem (503) and StoreUnavailable."""
     while True:
-        limit = _SCANNED if wanted.picks else _AT_ONCE
-        batch = await _read(services, tenant, after, wanted, limit=limit, end=end)
+        batch = await _read(services, tenant, after, wanted, limit=_SCANNED, end=end)
         entries = [one for one in batch.entries if wanted.has_entry(one)]
         for begin in range(0, len(entries), _AT_ONCE):
             found = await _load(services, tenant, entries[begin : begin + _AT_ONCE])

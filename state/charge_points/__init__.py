@@ -14,6 +14,8 @@ from state.charge_points.charge_points import (
     has_room,
     list_,
     passes,
+    pick,
+    picks,
     put,
 )
 from state.record import BootStatus, ChargePointRecord, Settings
@@ -35,5 +37,7 @@ __all__ = [
     "has_room",
     "list_",
     "passes",
+    "pick",
+    "picks",
     "put",
 ]

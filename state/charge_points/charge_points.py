@@ -16,7 +16,7 @@ from state.charge_points.security import Security
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes.leases import Holding, Lease, list_holdings, require
-from state.paging import Page, list_filtered
+from state.paging import Bound, Page, list_filtered
 from state.record import (
     REGISTRATION_INTERVAL_S,
     BootStatus,
@@ -44,6 +44,7 @@ All 256 partitions together then have about 500,000 charge points of the tenant.
 
 _DELETED = json.encode("deleted")
 _AGAIN = 10
+_BOUND = Bound(read=1_000, loaded=1_000)
 _AT_ONCE = 500
 _NOBODYS_RECORD = {
     b"registered_ms": b"1",
@@ -211,13 +212,14 @@ async def list_(
 ) -> Page[tuple[ChargePointRecord, Holding | None]]:
     """List charge points by id.
 
-    A filtered page may have fewer than `limit` items although another page follows. Raises BadCursor.
+    A filtered page may have fewer than `limit` items although another page follows, because it looks at a
+    thousand charge points at most. Raises BadCursor.
     """
     indexes = [key_names.charge_points(partition, tenant) for partition in range(key_names.PARTITIONS)]
 
     async def load(listed: Sequence[bytes]) -> list[tuple[bytes, tuple[ChargePointRecord, Holding | None]]]:
         keys = [ChargePointKeys(tenant, member.decode()) for member in listed]
-        records = await store.pipeline([("HGETALL", one.record) for one in keys])
+        records = await store.hashes([one.record for one in keys])
         held = await list_holdings(store, keys)
         return [
             (one.id.encode(), (found, holding))
@@ -226,9 +228,42 @@ async def list_(
             and passes(found, holding, filters)
         ]
 
+    async def pick_listed(listed: Sequence[bytes]) -> list[bytes]:
+        picked = await pick(store, [ChargePointKeys(tenant, member.decode()) for member in listed], filters)
+        return [member for member, is_picked in zip(listed, picked, strict=True) if is_picked]
+
     prefix = filters.get("prefix", "").encode()
     limit, cursor = filters.get("limit", 100), filters.get("cursor")
-    return await list_filtered(store, indexes, load, limit=limit, cursor=cursor, prefix=prefix)
+    bound = _BOUND if picks(filters) else None
+    return await list_filtered(
+        store,
+        indexes,
+        load,
+        limit=limit,
+        cursor=cursor,
+        prefix=prefix,
+        bound=bound,
+        pick=bound and pick_listed,
+    )
+
+
+def picks(filters: Filters) -> bool:
+    """Return whether the filters look at more than the id."""
+    return filters.get("online") is not None or filters.get("boot_status") is not None
+
+
+async def pick(store: Store, keys: Sequence[ChargePointKeys], filters: Filters) -> list[bool]:
+    """Return for each charge point whether it may pass the filters, which reads little of each."""
+    online, boot_status = filters.get("online"), filters.get("boot_status")
+    picked = [True] * len(keys)
+    if online is not None:
+        holders = await store.pipeline([("HGET", one.lease, "holder") for one in keys])
+        picked = [bool(holder) == online for holder in holders]
+    if boot_status is not None:
+        statuses = await store.pipeline([("HGET", one.record, "boot_status") for one in keys])
+        wanted = boot_status.encode()
+        picked = [before and status == wanted for before, status in zip(picked, statuses, strict=True)]
+    return picked
 
 
 def passes(found: ChargePointRecord, holding: Holding | None, filters: Filters) -> bool:

@@ -325,7 +325,7 @@ async def list_recent(
 
     async def load(members: Sequence[bytes]) -> list[tuple[bytes, Command]]:
         ids = [member.rpartition(b" ")[2].decode() for member in members]
-        replies = await store.pipeline([("HGETALL", key_names.command(id_)) for id_ in ids]) if ids else []
+        replies = await store.hashes([key_names.command(id_) for id_ in ids])
         return [
             (member, read_command(id_, reply))
             for member, id_, reply in zip(members, ids, replies, strict=True)

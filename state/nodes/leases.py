@@ -76,7 +76,7 @@ Last seen. One hash in each partition has the time at which each charge point wa
 for many charge points at once, and for each at most once in five minutes and at the end of its session.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import batched
 from math import ceil
@@ -215,6 +215,10 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
     attachment: Attachment
     last_seen_ms: int | None
     until_ms: int | None
+
+
+_HOLDING = ("connection", "holder", "epoch", "node", "until_ms", "last_seen_ms")
+_decode_attachment = msgspec.json.Decoder(Attachment).decode
 
 
 async def claim(
@@ -358,7 +362,7 @@ async def get_holding(store: Store, tenant: str, charge_point: str) -> Holding |
 async def list_holdings(store: Store, charge_points: Iterable[ChargePointKeys]) -> list[Holding | None]:
     reads: list[tuple[str, ...]] = []
     for keys in charge_points:
-        reads += [("HGETALL", keys.lease), ("HGET", keys.seen, keys.member)]
+        reads += [("HMGET", keys.lease, *_HOLDING), ("HGET", keys.seen, keys.member)]
     replies = await store.pipeline(reads)
     return [_read_holding(lease, seen) for lease, seen in batched(replies, 2, strict=True)]
 
@@ -382,18 +386,17 @@ def _read_claimed(keys: ChargePointKeys, holder: str, rest: Sequence[Any]) -> Cl
     )
 
 
-def _read_holding(reply: Mapping[bytes, bytes], seen_s: bytes | None) -> Holding | None:
-    found = read_fields(reply)
-    if "connection" not in found:
+def _read_holding(lease: Sequence[Any], seen_s: bytes | None) -> Holding | None:
+    connection, holder, epoch, node, until_ms, last_seen_ms = lease
+    if connection is None:
         return None
-    until = found.get("until_ms")
     # The release before stores the time in the lease. This release stores only the time of the claim there.
-    seen_ms = max(int(found.get("last_seen_ms", "0")), int(seen_s or 0) * 1000)
+    seen_ms = max(int(last_seen_ms or 0), int(seen_s or 0) * 1000)
     return Holding(
-        online=found["holder"] != "",
-        epoch=int(found["epoch"]),
-        node=found["node"] or None,
-        attachment=msgspec.json.decode(found["connection"], type=Attachment),
+        online=holder != b"",
+        epoch=int(epoch),
+        node=node.decode() or None,
+        attachment=_decode_attachment(connection),
         last_seen_ms=seen_ms or None,
-        until_ms=None if until is None else int(until),
+        until_ms=None if until_ms is None else int(until_ms),
     )

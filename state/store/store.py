@@ -22,12 +22,15 @@ from state.redis.headroom_watch import HeadroomWatch
 from state.redis.lanes import Lanes
 from state.redis.pending import PendingReplies
 from state.redis.pulse import Pulse
+from state.replies import Hash
 from state.scripts import SCRIPTS, Script
 from state.store.config import StoreConfig
 
 _log = structlog.get_logger()
 
 _CHECK_EVERY_S = 10.0
+_FIELDS = 100
+"""A hash with fewer fields is read at once. Most have about twenty."""
 
 
 class Store:
@@ -127,6 +130,20 @@ class Store:
         If a command fails, its error is raised, but all the other commands are executed.
         """
         return self._check_replies(await self._ask_many([pack(command) for command in commands]))
+
+    async def hashes(self, names: Sequence[str]) -> list[Hash]:
+        """Read hashes in one round trip, those that do not exist as empty ones.
+
+        HSCAN returns the whole of a short hash as a flat list. The parser reads this list five times as fast
+        as the map that HGETALL returns.
+        """
+        replies = await self.pipeline([("HSCAN", name, 0, "COUNT", _FIELDS) for name in names])
+        found: list[Hash] = [fields for _, fields in replies]
+        if cut := [i for i, (cursor, _) in enumerate(replies) if cursor != b"0"]:
+            whole = await self.pipeline([("HGETALL", names[i]) for i in cut])
+            for i, fields in zip(cut, whole, strict=True):
+                found[i] = fields
+        return found
 
     async def steps(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[Arg]]]) -> list[Any]:
         """Run one Lua step many times in one round trip.

@@ -6,14 +6,13 @@ a reader with a cursor misses no entry.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import ceil
 from typing import Literal, NamedTuple, Self, cast
 
 from redis.exceptions import ResponseError
 
 from state import keys
 from state.events.cursor import Cursor, Position
-from state.paging import BadCursor
+from state.paging import BadCursor, estimate_share
 from state.store import Store
 
 KEPT_MS = 35 * 86_400_000
@@ -133,12 +132,12 @@ async def read(
     partitions = range(keys.PARTITIONS) if charge_point is None else [keys.partition_of(tenant, charge_point)]
     streams = [_Stream(tenant, p, after, end, since_ms) for p in partitions]
     found: list[_Found] = []
-    count = min(wanted, max(8, ceil(2 * wanted / len(streams))))
+    count = estimate_share(wanted, len(streams))
     while asked := [one for one in streams if one.may_have_before(found, wanted)]:
         replies = await store.pipeline([one.command(count) for one in asked])
         for one, reply in zip(asked, replies, strict=True):
             found += one.consume(reply, count)
-        found.sort(key=_place)
+        found.sort()
         count = min(wanted, 4 * count)
     complete = len(found) <= limit
     gap = await _has_gap(store, tenant, after, before)
@@ -149,14 +148,8 @@ async def read(
     return Batch(entries, Place(Cursor(complete_ms, after.positions)).move_past(entries), complete, gap)
 
 
-class _Found(NamedTuple):
-    position: Position
-    partition: int
-    fields: list[bytes]
-
-
-def _place(found: _Found) -> tuple[Position, int]:
-    return found.position, found.partition
+type _Found = tuple[Position, int, list[bytes]]
+"""An entry that was read: its position, its partition and its fields. The first two sort all entries."""
 
 
 class _Stream:
@@ -180,16 +173,16 @@ class _Stream:
             return False
         if self._last is None or len(found) < wanted:
             return True
-        return (self._last, self._partition) < _place(found[wanted - 1])
+        return (self._last, self._partition) < found[wanted - 1][:2]
 
     def command(self, count: int) -> tuple[str | int, ...]:
         return ("XRANGE", self._key, self._begin, self._end, "COUNT", count)
 
     def consume(self, reply: list[tuple[bytes, list[bytes]]], count: int) -> list[_Found]:
-        found = [_Found(_position(entry), self._partition, fields) for entry, fields in reply]
+        found = [(_position(entry), self._partition, fields) for entry, fields in reply]
         self._ended = len(found) < count
         if found:
-            self._last = found[-1].position
+            self._last = found[-1][0]
             self._begin = f"({self._last[0]}-{self._last[1]}"
         return found
 
@@ -218,15 +211,16 @@ def _position(entry_id: bytes) -> Position:
 
 
 def _read_entry(found: _Found) -> Entry:
-    named = dict(zip(found.fields[::2], found.fields[1::2], strict=True))
+    position, partition, fields = found
+    named = dict(zip(fields[::2], fields[1::2], strict=True))
     charge_point, _, number = named[b"of"].decode().partition("/")
     return Entry(
-        partition=found.partition,
-        position=found.position,
+        partition=partition,
+        position=position,
         charge_point=keys.decode(charge_point),
         id=int(number),
         revision=int(named[b"revision"]),
         changed=cast("Changed", named[b"changed"].decode()),
-        received_ms=int(named.get(b"received_ms", found.position[0])),
+        received_ms=int(named.get(b"received_ms", position[0])),
         stopped_ms=int(named[b"stopped_ms"]),
     )

@@ -7,7 +7,7 @@ import msgspec
 
 from state import keys
 from state.keys import ChargePointKeys
-from state.paging import Page, encode_cursor, list_filtered
+from state.paging import Bound, Page, encode_cursor, list_filtered
 from state.replies import read_record
 from state.store import Store
 from state.tenants.id_tags import fold
@@ -38,6 +38,7 @@ _STORED = {
     "started_received_ms": "received_ms",
     "stopped_received_ms": "stop_received_ms",
 }
+_BOUND = Bound(read=1_000, loaded=1_000)
 type State = Literal["open", "stopped", "ended"]
 
 
@@ -161,7 +162,8 @@ async def list_(
 ) -> Page[Transaction]:
     """List transactions by the time of their start, newest first.
 
-    A page may have fewer than `limit` items although another page follows. Raises BadCursor.
+    A page may have fewer than `limit` items although another page follows, because it looks at a thousand
+    transactions at most. Raises BadCursor.
     """
     tag = None if id_tag is None else fold(id_tag)
 
@@ -179,7 +181,11 @@ async def list_(
 
     sets = _sets(tenant, charge_point, open_=open_)
     floor = b"" if since_ms is None else moment(since_ms).encode()
-    return await list_filtered(store, sets, read, limit=limit, cursor=cursor, floor=floor, descending=True)
+    # Nearly all transactions are finished, and an index has those that are open.
+    bound = None if tag is None else _BOUND
+    return await list_filtered(
+        store, sets, read, limit=limit, cursor=cursor, bound=bound, floor=floor, descending=True
+    )
 
 
 def _sets(tenant: str, charge_point: str | None, *, open_: bool | None) -> list[str]:
@@ -204,8 +210,7 @@ def split_index_name(member: bytes) -> tuple[str, int]:
 
 async def load(store: Store, tenant: str, names: Sequence[tuple[str, int]]) -> list[Transaction | None]:
     """Return each transaction, named by its charge point and its id, or None if it is not in the store."""
-    commands = [("HGETALL", ChargePointKeys(tenant, name).transaction(number)) for name, number in names]
-    replies = await store.pipeline(commands)
+    replies = await store.hashes([keys.transaction(tenant, name, number) for name, number in names])
     return [
         read_record(Transaction, reply, charge_point=name, id=number) if reply else None
         for (name, number), reply in zip(names, replies, strict=True)

@@ -13,17 +13,17 @@ they last as long as the tenant has charge points in the partition.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import batched
 from typing import Unpack
 
 import msgspec
 
 from state import keys as key_names
-from state.charge_points import ChargePointRecord, Filters, passes
+from state.charge_points import ChargePointRecord, Filters, passes, pick, picks
 from state.keys import ChargePointKeys
 from state.nodes.leases import Holding, list_holdings
-from state.paging import Page, list_filtered
+from state.paging import Bound, Page, list_filtered
 from state.record import read_charge_point
 from state.store import Store
 from state.troubles import facts, rules
@@ -38,6 +38,7 @@ _URGENT = "!"
 _AT_ONCE = 1_000
 _PAGE = 200
 """Greatest number of charge points on a page, because much must be read for each of them."""
+_BOUND = Bound(read=1_000, loaded=_PAGE)
 
 
 class Counts(msgspec.Struct, kw_only=True):
@@ -141,7 +142,7 @@ async def list_(
         listed: Sequence[bytes],
     ) -> list[tuple[bytes, tuple[ChargePointRecord, Holding | None, tuple[Trouble, ...]]]]:
         keys = [ChargePointKeys(tenant, member.decode().partition("/")[2]) for member in listed]
-        records = await store.pipeline([("HGETALL", one.record) for one in keys])
+        records = await store.hashes([one.record for one in keys])
         held = await list_holdings(store, keys)
         troubles = await read(store, keys)
         return [
@@ -153,9 +154,21 @@ async def list_(
             and passes(record, holding, filters)
         ]
 
-    prefix = f"{trouble or ANY}/{filters.get('prefix', '')}"
-    limit, cursor = min(_PAGE, filters.get("limit", 100)), filters.get("cursor")
-    return await _list(store, tenant, load, prefix, cursor=cursor, limit=limit)
+    async def pick_listed(listed: Sequence[bytes]) -> list[bytes]:
+        ids = [member.decode().partition("/")[2] for member in listed]
+        picked = await pick(store, [ChargePointKeys(tenant, id_) for id_ in ids], filters)
+        return [member for member, is_picked in zip(listed, picked, strict=True) if is_picked]
+
+    return await list_filtered(
+        store,
+        _indexes(tenant),
+        load,
+        limit=min(_PAGE, filters.get("limit", 100)),
+        cursor=filters.get("cursor"),
+        prefix=f"{trouble or ANY}/{filters.get('prefix', '')}".encode(),
+        bound=_BOUND if picks(filters) else Bound(_PAGE, _PAGE),
+        pick=pick_listed if picks(filters) else None,
+    )
 
 
 async def list_urgent(store: Store, tenant: str, limit: int) -> list[tuple[str, tuple[Trouble, ...]]]:
@@ -168,7 +181,10 @@ async def list_urgent(store: Store, tenant: str, limit: int) -> list[tuple[str, 
             (member, (id_, troubles[id_])) for member, id_ in zip(listed, ids, strict=True) if id_ in troubles
         ]
 
-    return list((await _list(store, tenant, load, _URGENT, cursor=None, limit=limit)).items)
+    page = await list_filtered(
+        store, _indexes(tenant), load, limit=limit, prefix=_URGENT.encode(), bound=Bound(_PAGE, _PAGE)
+    )
+    return list(page.items)
 
 
 async def read(store: Store, charge_points: Sequence[ChargePointKeys]) -> Mapping[str, tuple[Trouble, ...]]:
@@ -181,14 +197,5 @@ async def read(store: Store, charge_points: Sequence[ChargePointKeys]) -> Mappin
     }
 
 
-async def _list[T](
-    store: Store,
-    tenant: str,
-    load: Callable[[Sequence[bytes]], Awaitable[Iterable[tuple[bytes, T]]]],
-    prefix: str,
-    *,
-    cursor: str | None,
-    limit: int,
-) -> Page[T]:
-    indexes = [key_names.troubles(partition, tenant) for partition in range(key_names.PARTITIONS)]
-    return await list_filtered(store, indexes, load, limit=limit, cursor=cursor, prefix=prefix.encode())
+def _indexes(tenant: str) -> list[str]:
+    return [key_names.troubles(partition, tenant) for partition in range(key_names.PARTITIONS)]

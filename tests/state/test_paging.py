@@ -8,7 +8,16 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.paging import BadCursor, decode_cursor, encode_cursor, list_filtered, list_members, prefix_end
+from state.paging import (
+    BadCursor,
+    Bound,
+    Page,
+    decode_cursor,
+    encode_cursor,
+    list_filtered,
+    list_members,
+    prefix_end,
+)
 from state.store import Store, StoreConfig, open_store
 from tests.support.valkey_server import ValkeyServer
 
@@ -122,19 +131,109 @@ def test_the_upper_bound_of_a_prefix_sorts_after_all_names_with_the_prefix(prefi
     assert not prefix_end(name).startswith(name)
 
 
-@pytest.mark.parametrize(("limit", "pages"), [(1, 5), (100, 5), (300, 3), (600, 1), (1_000, 1)])
-async def test_a_filtered_list_reads_few_members_for_a_page_even_if_it_finds_nothing(
-    store: Store, limit: int, pages: int
+@pytest.mark.parametrize(("limit", "read"), [(1, 600), (250, 600), (600, 600), (900, 900)])
+async def test_a_filtered_list_reads_and_loads_few_members_for_a_page_even_if_it_finds_nothing(
+    store: Store, limit: int, read: int
 ) -> None:
     keys = await fill(store, [{b"%05d" % number for number in range(6_000)}])
-    read: list[int] = []
+    picked: list[int] = []
+    loaded: list[int] = []
+
+    async def pick(members: Sequence[bytes]) -> Sequence[bytes]:
+        await trio.lowlevel.checkpoint()
+        picked.append(len(members))
+        return members
 
     async def load(members: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
         await trio.lowlevel.checkpoint()
-        read.append(len(members))
+        loaded.append(len(members))
         return []
 
-    page = await list_filtered(store, keys, load, limit=limit)
-    assert read == pages * [limit]
-    assert page.items == ()
-    assert page.next == encode_cursor(b"%05d" % (pages * limit - 1))
+    page = await list_filtered(store, keys, load, limit=limit, bound=Bound(read=600, loaded=300), pick=pick)
+    assert picked == [read]
+    assert sum(loaded) == max(limit, 300)
+    assert page == Page((), encode_cursor(b"%05d" % (max(limit, 300) - 1)))
+    assert max(loaded) == max(limit, 100)
+
+
+async def test_a_page_that_picks_nothing_goes_on_after_all_members_that_it_read(store: Store) -> None:
+    keys = await fill(store, [{b"%05d" % number for number in range(700)}])
+
+    async def pick(_members: Sequence[bytes]) -> Sequence[bytes]:
+        await trio.lowlevel.checkpoint()
+        return []
+
+    async def load(_members: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+        raise AssertionError
+
+    bound = Bound(read=600, loaded=10)
+    page = await list_filtered(store, keys, load, limit=5, bound=bound, pick=pick)
+    assert page == Page((), encode_cursor(b"00599"))
+    page = await list_filtered(store, keys, load, limit=5, cursor=page.next, bound=bound, pick=pick)
+    assert page == Page((), None)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_a_walk_has_each_matching_member_once_and_in_order_although_others_come_and_go_meanwhile(
+    valkey: ValkeyServer, data: st.DataObject
+) -> None:
+    chance = random.Random(data.draw(st.integers(0, 1 << 32)))
+    names = [b"%04d" % number for number in range(data.draw(st.sampled_from([1, 40, 700])))]
+    # Every name stays, comes or goes, and is picked and loaded with some chance.
+    fates = {name: chance.choice(("stays", "stays", "comes", "goes")) for name in names}
+    picked = {name for name in names if chance.random() < data.draw(st.sampled_from([0.0, 0.02, 0.5, 1.0]))}
+    matching = {name for name in picked if chance.random() < 0.5}
+    sets: list[set[bytes]] = [set() for _ in range(4)]
+    for name in names:
+        sets[chance.choice((0, 0, 0, 1, 2))].add(name)
+    limit = data.draw(st.integers(1, 30))
+    bound = data.draw(st.sampled_from([None, Bound(read=7, loaded=3), Bound(read=200, loaded=150)]))
+    descending = data.draw(st.booleans())
+
+    async def pick(members: Sequence[bytes]) -> list[bytes]:
+        await trio.lowlevel.checkpoint()
+        return [name for name in members if name in picked]
+
+    async def load(members: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+        await trio.lowlevel.checkpoint()
+        return [(name, name) for name in members if name in matching]
+
+    async def run() -> None:
+        async with open_store(StoreConfig(url=valkey.url, connections=1)) as store:
+            keys = await fill(store, [{name for name in some if fates[name] != "comes"} for some in sets])
+            moves = [
+                ("ZADD", key, 0, name) if fates[name] == "comes" else ("ZREM", key, name)
+                for key, some in zip(keys, sets, strict=True)
+                for name in sorted(some)
+                if fates[name] != "stays"
+            ]
+            chance.shuffle(moves)
+            found: list[bytes] = []
+            cursor = None
+            while True:
+                page = await list_filtered(
+                    store,
+                    keys,
+                    load,
+                    limit=limit,
+                    cursor=cursor,
+                    bound=bound,
+                    pick=pick,
+                    descending=descending,
+                )
+                assert len(page.items) <= limit
+                found.extend(page.items)
+                if page.next is None:
+                    break
+                cursor = page.next
+                await store.pipeline([moves.pop() for _ in range(min(9, len(moves)))])
+            assert found == sorted(set(found), reverse=descending)
+            assert {name for name in matching if fates[name] == "stays"} <= set(found) <= matching
+
+    async def run_in_time() -> None:
+        with trio.fail_after(60):
+            await run()
+
+    valkey.flush()
+    trio.run(run_in_time)

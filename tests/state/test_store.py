@@ -4,6 +4,7 @@ from redis.exceptions import ResponseError
 
 from state import keys
 from state.errors import StoreRefused, StoreUnavailable
+from state.replies import read_fields
 from state.scripts import SCRIPTS, Names, Script
 from state.store import Store, StoreConfig, open_store
 from tests.support.valkey_server import ValkeyServer
@@ -83,6 +84,26 @@ async def test_a_pipeline_executes_all_its_commands_even_if_one_of_them_fails(st
     with pytest.raises(ResponseError, match="not an integer"):
         await store.step("count", ["k"], [1])
     assert await store.pipeline([]) == await store.steps("count", []) == []
+
+
+async def test_hashes_are_read_whole_whatever_their_length_is(store: Store) -> None:
+    # The server keeps short hashes in another form than those with many fields or with long values.
+    hashes = [
+        {b"%d" % field: b"x" * length for field in range(number)}
+        for number in (1, 20, 99, 100, 101, 2_000)
+        for length in (1, 5_000)
+    ]
+    names = [f"hash:{number}" for number in range(len(hashes))]
+    await store.pipeline(
+        [
+            ("HSET", name, *(part for pair in fields.items() for part in pair))
+            for name, fields in zip(names, hashes, strict=True)
+        ]
+    )
+    found = await store.hashes([*names, "hash:none"])
+    expected = [{name.decode(): value.decode() for name, value in fields.items()} for fields in hashes]
+    assert [read_fields(fields) for fields in found] == [*expected, {}]
+    assert await store.hashes([]) == []
 
 
 async def test_the_estimated_clock_of_the_store_server_is_wrong_by_less_than_200_ms(

@@ -170,7 +170,7 @@ async def test_a_file_that_fails_in_the_middle_ends_with_an_error_of_the_connect
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lease = await claimed(api.store, "A", tenant=TENANT)
-    monkeypatch.setattr("admin.routes.completed_transactions._AT_ONCE", 2)
+    monkeypatch.setattr("admin.routes.completed_transactions._SCANNED", 2)
     for number in range(5):
         await charge(api.store, lease, number)
     read, calls = completed.read, 0
