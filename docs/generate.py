@@ -289,6 +289,9 @@ def troubles() -> str:
         when its cause ends, and nobody has to reset it. The lists and counts come from an index, which csms
         updates for all charge points in turn. The member `as_of` of the overview says how old it may be. The
         kinds are in the order of their urgency.
+
+        `since` is the time at which the trouble began. If a trouble needs several of something, such as
+        commands without an answer, it is the first of those that came one after the other.
         """,
         make_table(
             ("Kind", "It begins", "It ends", "What to do"),

@@ -24,9 +24,9 @@ class TroubleAnswer(msgspec.Struct, frozen=True, kw_only=True):
     since: Annotated[
         Time,
         Meta(
-            description="Since when the trouble lasts. For `refused` this is the time of the last refusal. "
-            "For `certificate_expiring` it is 30 days before the end of the certificate, or the end itself "
-            "if that has passed."
+            description="Since when the trouble lasts. docs/troubles.md says how each kind begins. For "
+            "`refused` this is the first refusal of those that came one after the other, without a "
+            "connection in between."
         ),
     ]
     detail: Annotated[

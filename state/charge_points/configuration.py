@@ -66,6 +66,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     The values come from a command with the action `source`. The command was answered at `known_ms`. The value
     of a secret is never stored; MASK is stored instead.
+
+    A change that waits for a reboot has `since_ms`, the time since which a change of the key waits.
     """
 
     key: str
@@ -75,6 +77,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     known_ms: int
     source: Source
     pending: PendingChange | None = None
+    since_ms: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class Configuration(msgspec.Struct, frozen=True):
@@ -218,7 +221,10 @@ def find_pending_since(values: Iterable[bytes]) -> int | None:
 
     `values` are those of the hash `configuration_pending`.
     """
-    return min((_decode(value).known_ms for value in values), default=None)
+    found = map(_decode, values)
+    return min(
+        (one.known_ms if one.since_ms is msgspec.UNSET else one.since_ms for one in found), default=None
+    )
 
 
 async def forget(store: Store, tenant: str, charge_point: str) -> None:

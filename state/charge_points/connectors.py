@@ -18,7 +18,10 @@ CONNECTORS = 256
 
 
 class Connector(msgspec.Struct, frozen=True, kw_only=True):
-    """A StatusNotification. `timestamp` is the text that the charge point sent."""
+    """A StatusNotification. `timestamp` is the text that the charge point sent.
+
+    `since_ms` is set by the store: the time since which the status and the error codes are as they are.
+    """
 
     connector_id: int
     status: str
@@ -28,6 +31,7 @@ class Connector(msgspec.Struct, frozen=True, kw_only=True):
     vendor_error_code: str | None = None
     timestamp: str | None = None
     received_ms: int
+    since_ms: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class Recorded(NamedTuple):

@@ -21,6 +21,18 @@ ATTACK_FAILURES = 30
 """So many failed authentications of a charge point within QUIET_MS are an attack."""
 QUIET_MS = 10 * 60 * 1000
 """An attack ends when nothing has failed for this time. Each attack is one event."""
+COUNTS_OFFLINE_MS, COUNTS_ONLINE_MS = 86_400_000, 900_000
+"""How long a refusal counts for a charge point that is offline, and for one that is online.
+
+If the charge point is online, somebody else tried to connect with its name.
+"""
+NOT_OF_THE_CHARGE_POINT = frozenset(
+    {
+        *("unavailable", "memory_full", "busy", "store_away", "store_scarce", "tenant_full", "late_claim"),
+        "flapping",
+    }
+)
+"""Reasons that say nothing against the charge point, or that have a trouble of their own."""
 _TIMES, _LAST = "times:", "last:"
 _ADOPTED = 200
 
@@ -116,7 +128,9 @@ def _call(
         detail=refused.detail,
     )
     failures = refused.times if one.failed else 0
+    counts = int(refused.reason not in NOT_OF_THE_CHARGE_POINT)
     return (keys.refusals, keys.record, keys.lease, keys.events), (
         *(refused.reason, refused.times, msgspec.json.encode(last)),
+        *(counts, refused.first_ms, refused.last_ms, COUNTS_OFFLINE_MS, COUNTS_ONLINE_MS),
         *(failures, int(emits), ATTACK_FAILURES, QUIET_MS, keys.member),
     )

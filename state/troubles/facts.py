@@ -21,7 +21,10 @@ from state.troubles import refused
 from state.troubles.refused import Refusal
 
 _OPEN_PAGE = 5_000
-_RECORD = ("registered_ms", "registration", "boot_status", "booted_ms", "unanswered", "faulty", "clock_wrong")
+_RECORD = (
+    *("registered_ms", "registration", "boot_status", "booted_ms", "held_back_ms"),
+    *("unanswered", "faulty", "clock_wrong"),
+)
 _LEASE = ("connection", "holder", "claimed_ms", "until_ms", "connects")
 _OF_EACH = 6
 """Number of commands that read one charge point."""
@@ -37,21 +40,25 @@ class Unanswered(NamedTuple):
 
 
 class OpenTransaction(NamedTuple):
-    """`superseded` means that its connector has begun another transaction since."""
+    """`superseded_ms` is the time at which its connector began another transaction, or None."""
 
     id: int
     connector_id: int | None
     received_ms: int
-    superseded: bool
+    superseded_ms: int | None
 
 
 class Facts(NamedTuple):
-    """`claimed_ms` is the time of the last connection, or None if the charge point has never connected."""
+    """`claimed_ms` is the time of the last connection, or None if the charge point has never connected.
+
+    `held_back_ms` is the first BootNotification of those that csms did not accept, one after the other.
+    `certificate` is the one that expires last of those that the charge point may use.
+    """
 
     registered_ms: int
     registration: str
     boot_status: str | None
-    booted_ms: int
+    held_back_ms: int
     claimed_ms: int | None
     online: bool
     until_ms: int
@@ -62,7 +69,7 @@ class Facts(NamedTuple):
     connectors: Sequence[Connector] = ()
     open: Sequence[OpenTransaction] = ()
     pending_since_ms: int | None = None
-    certificate_ends_ms: int | None = None
+    certificate: IssuedCertificate | None = None
     refusal: Refusal | None = None
 
 
@@ -96,7 +103,9 @@ async def read(store: Store, charge_points: Sequence[ChargePointKeys]) -> list[F
 
 def _read_one(replies: Sequence[Any], refusal: Refusal | None) -> Facts | None:
     record, lease, connectors, _, pending, certificates = replies
-    registered_ms, registration, boot_status, booted_ms, unanswered, faulty, clock_wrong = record
+    registered_ms, registration, boot_status, booted_ms, held_back_ms, unanswered, faulty, clock_wrong = (
+        record
+    )
     connection, holder, claimed_ms, until_ms, connects = lease
     if registered_ms is None:
         return None
@@ -104,7 +113,7 @@ def _read_one(replies: Sequence[Any], refusal: Refusal | None) -> Facts | None:
         registered_ms=int(registered_ms),
         registration=(registration or b"Accepted").decode(),
         boot_status=boot_status.decode() if boot_status else None,
-        booted_ms=int(booted_ms or 0),
+        held_back_ms=int(held_back_ms or booted_ms or 0),
         claimed_ms=int(claimed_ms or 0) if connection is not None else None,
         online=bool(holder),
         until_ms=int(until_ms or claimed_ms or 0),
@@ -114,15 +123,14 @@ def _read_one(replies: Sequence[Any], refusal: Refusal | None) -> Facts | None:
         clock_wrong=spells.read(clock_wrong),
         connectors=read_stored(connectors),
         pending_since_ms=find_pending_since(pending),
-        certificate_ends_ms=_last_end(certificates),
+        certificate=_find_last(certificates),
         refusal=refusal,
     )
 
 
-def _last_end(certificates: bytes | None) -> int | None:
-    """Return when the last of the certificates that may be used expires."""
-    usable = (one.not_after_ms for one in _decode_certificates(certificates or b"[]") if one.is_right)
-    return max(usable, default=None)
+def _find_last(certificates: bytes | None) -> IssuedCertificate | None:
+    usable = (one for one in _decode_certificates(certificates or b"[]") if one.is_right)
+    return max(usable, key=lambda one: one.not_after_ms, default=None)
 
 
 async def _read_open(
@@ -136,14 +144,24 @@ async def _read_open(
         _, of, id_ = listed.split(b"/")
         if of in wanted:
             named.append((wanted[of], id_))
-    reads = [("HMGET", keys.transaction(id_.decode()), "connector", "received_ms") for keys, id_ in named]
+    reads = [
+        ("HMGET", keys.transaction(id_.decode()), "connector", "received_ms", "superseded_ms")
+        for keys, id_ in named
+    ]
     found: dict[str, list[OpenTransaction]] = {}
-    for (keys, id_), (connector, received_ms) in zip(named, await store.pipeline(reads), strict=True):
+    for (keys, id_), read_ in zip(named, await store.pipeline(reads), strict=True):
+        connector, received_ms, superseded_ms = read_
         if received_ms is None:  # The transaction has left the store in the meantime.
             continue
         pointer = pointers[keys.member].get(connector) if connector else None
-        superseded = pointer is not None and pointer.split(b" ", 1)[0] != id_
-        one = OpenTransaction(int(id_), int(connector) if connector else None, int(received_ms), superseded)
+        if superseded_ms is None and pointer is not None and pointer.split(b" ", 1)[0] != id_:
+            superseded_ms = received_ms  # An older release did not store when it happened.
+        one = OpenTransaction(
+            int(id_),
+            int(connector) if connector else None,
+            int(received_ms),
+            None if superseded_ms is None else int(superseded_ms),
+        )
         found.setdefault(keys.id, []).append(one)
     return found
 

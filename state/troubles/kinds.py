@@ -24,11 +24,6 @@ type TroubleKind = Literal[
 
 OFFLINE_MS = 300_000
 """A charge point that was away for less time may only have rebooted, or changed its gateway."""
-REFUSED_OFFLINE_MS, REFUSED_ONLINE_MS = 86_400_000, 900_000
-"""How long a refusal counts for a charge point that is offline, and for one that is online.
-
-If the charge point is online, somebody else tried to connect with its name.
-"""
 UNANSWERED = 2
 """Number of commands in a row without an answer, from which on a charge point counts as deaf."""
 TRANSACTION_MS = 3 * 86_400_000

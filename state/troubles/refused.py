@@ -1,25 +1,23 @@
-"""The latest refused handshake of each of many charge points."""
+"""The present refused handshakes of each of many charge points."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from state.charge_points.refusals import Refused
+from state.charge_points.refusals import NOT_OF_THE_CHARGE_POINT, Refused
 from state.keys import ChargePointKeys
 from state.store import Store
 
-_NOT_OF_THE_CHARGE_POINT = frozenset(
-    {
-        *("unavailable", "memory_full", "busy", "store_away", "store_scarce", "tenant_full", "late_claim"),
-        "flapping",
-    }
-)
-"""Reasons that say nothing against the charge point, or that have a trouble of their own."""
 _decode = msgspec.json.Decoder(Refused).decode
 
 
 class Refusal(NamedTuple):
+    """The latest refusal that says something against the charge point.
+
+    `since_ms` and `times` are those of all such refusals that came one after the other without a connection.
+    """
+
     reason: str
     times: int
     since_ms: int
@@ -37,9 +35,12 @@ def _latest(fields: dict[bytes, bytes]) -> Refusal | None:
     if not fields:
         return None
     found = [_decode(value) for name, value in fields.items() if name.startswith(b"last:")]
-    counted = [one for one in found if one.reason not in _NOT_OF_THE_CHARGE_POINT]
+    counted = [one for one in found if one.reason not in NOT_OF_THE_CHARGE_POINT]
     latest = max(counted, key=lambda one: one.last_ms, default=None)
     if latest is None:
         return None
-    times = int(fields.get(f"times:{latest.reason}".encode(), b"1"))
-    return Refusal(latest.reason, times, latest.last_ms, latest.last_ms, latest.address)
+    if (present := fields.get(b"present")) is not None:
+        since_ms, _, times = map(int, present.split())
+    else:  # An older release has stored the refusals.
+        since_ms, times = latest.last_ms, int(fields.get(f"times:{latest.reason}".encode(), b"1"))
+    return Refusal(latest.reason, times, since_ms, latest.last_ms, latest.address)

@@ -3,7 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from msgspec import UNSET
+
 from state import spells
+from state.charge_points.connectors import Connector
+from state.charge_points.refusals import COUNTS_OFFLINE_MS, COUNTS_ONLINE_MS
 from state.troubles import kinds
 from state.troubles.facts import Facts, OpenTransaction
 from state.troubles.kinds import Trouble, TroubleKind
@@ -27,11 +31,13 @@ def _refused(facts: Facts, now_ms: int) -> _Seen:
     refusal = facts.refusal
     if refusal is None or refusal.last_ms <= (facts.claimed_ms or 0):
         return None
-    counts_ms = kinds.REFUSED_ONLINE_MS if facts.online else kinds.REFUSED_OFFLINE_MS
+    counts_ms = COUNTS_ONLINE_MS if facts.online else COUNTS_OFFLINE_MS
     if now_ms - refusal.last_ms > counts_ms:
         return None
-    times = "once" if refusal.times == 1 else f"{refusal.times} times"
-    return refusal.since_ms, f"refused {times} for the reason {refusal.reason}, last from {refusal.address}"
+    times = "once," if refusal.times == 1 else f"{refusal.times} times, last"
+    # A gateway may have gathered the first refusals before the connection and the last ones after it.
+    since_ms = max(refusal.since_ms, facts.claimed_ms or 0)
+    return since_ms, f"refused {times} for the reason {refusal.reason} from {refusal.address}"
 
 
 def _deaf(facts: Facts, _now_ms: int) -> _Seen:
@@ -57,35 +63,57 @@ def _offline(facts: Facts, now_ms: int) -> _Seen:
 
 
 def _certificate(facts: Facts, now_ms: int) -> _Seen:
-    ends_ms = facts.certificate_ends_ms
-    if ends_ms is None or now_ms < ends_ms - kinds.CERTIFICATE_MS:
+    certificate = facts.certificate
+    if certificate is None:
+        return None
+    ends_ms = certificate.not_after_ms
+    # A certificate of less than 30 days is about to expire from its first day on.
+    since_ms = max(ends_ms - kinds.CERTIFICATE_MS, certificate.issued_ms)
+    if now_ms < since_ms:
         return None
     if now_ms >= ends_ms:
-        return ends_ms, "the last client certificate has expired"
+        return since_ms, "the last client certificate has expired"
     days = (ends_ms - now_ms) // 86_400_000
-    return ends_ms - kinds.CERTIFICATE_MS, f"whole days until the last client certificate expires: {days}"
+    return since_ms, f"whole days until the last client certificate expires: {days}"
 
 
 def _without_stop(facts: Facts, now_ms: int) -> _Seen:
-    freed = {one.connector_id: one.received_ms for one in facts.connectors if one.status == "Available"}
-
-    def is_over(one: OpenTransaction) -> bool:
-        is_freed = one.connector_id is not None and freed.get(one.connector_id, 0) > one.received_ms
-        return one.superseded or is_freed or now_ms - one.received_ms > kinds.TRANSACTION_MS
-
-    over = [one for one in facts.open if is_over(one)]
+    free: dict[int | None, Connector] = {
+        one.connector_id: one for one in facts.connectors if one.status == "Available"
+    }
+    over = [
+        (since_ms, one)
+        for one in facts.open
+        if (since_ms := _over_since(one, free.get(one.connector_id), now_ms)) is not None
+    ]
     if not over:
         return None
-    over.sort(key=lambda one: one.received_ms)
-    named = ", ".join(str(one.id) for one in over[:_NAMED])
+    over.sort(key=lambda found: found[1].received_ms)
+    named = ", ".join(str(one.id) for _, one in over[:_NAMED])
     more = f" and {len(over) - _NAMED} more" if len(over) > _NAMED else ""
-    return over[0].received_ms, f"open transactions, by their OCPP ids: {named}{more}"
+    return min(since_ms for since_ms, _ in over), f"open transactions, by their OCPP ids: {named}{more}"
+
+
+def _over_since(one: OpenTransaction, free: Connector | None, now_ms: int) -> int | None:
+    """Return since when the stop of an open transaction is missing, or None if it may still run.
+
+    `free` is the connector if its last status is Available.
+    """
+    since: list[int] = []
+    if one.superseded_ms is not None:
+        since.append(one.superseded_ms)
+    if free is not None and free.received_ms > one.received_ms:
+        since_ms = free.received_ms if free.since_ms is UNSET else free.since_ms
+        since.append(max(since_ms, one.received_ms))
+    if now_ms - one.received_ms > kinds.TRANSACTION_MS:
+        since.append(one.received_ms + kinds.TRANSACTION_MS)
+    return min(since, default=None)
 
 
 def _held_back(facts: Facts, _now_ms: int) -> _Seen:
     if facts.registration == "Accepted" or facts.boot_status in {None, "Accepted"}:
         return None
-    return facts.booted_ms, f"the last BootNotification was answered {facts.boot_status}"
+    return facts.held_back_ms, f"the last BootNotification was answered {facts.boot_status}"
 
 
 def _clock_wrong(facts: Facts, now_ms: int) -> _Seen:

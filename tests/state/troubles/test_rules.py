@@ -3,6 +3,8 @@
 The steps of the product write everything here. The rules get the time as an argument, so no test waits.
 """
 
+import re
+
 import msgspec
 import pytest
 
@@ -92,11 +94,77 @@ async def test_a_refused_handshake_is_a_trouble_until_the_charge_point_connects(
     at_ms = await refuse(store, "wrong_password", 0)
     found = (await find(store))["refused"]
     assert found.since_ms == at_ms
-    assert found.detail == "refused once for the reason wrong_password, last from 192.0.2.7"
+    assert found.detail == "refused once, for the reason wrong_password from 192.0.2.7"
     assert "refused" in await find(store, DAY - MINUTE)
     assert "refused" not in await find(store, DAY + MINUTE)
     await connect(store, 2)
     assert "refused" not in await find(store)
+
+
+async def test_the_trouble_refused_lasts_since_the_first_of_the_present_refusals(store: Store) -> None:
+    await connect(store)
+    await disconnect(store)
+    first = await refuse(store, "wrong_password", 0)
+    await refuse(store, "wrong_token", 20 * HOUR)
+    await refuse(store, "wrong_password", 40 * HOUR)
+    found = (await find(store, 41 * HOUR))["refused"]
+    assert found.since_ms == first
+    assert found.detail == "refused 3 times, last for the reason wrong_password from 192.0.2.7"
+
+
+async def test_refusals_that_one_gateway_stores_later_count_from_the_first_one(store: Store) -> None:
+    await connect(store)
+    await disconnect(store)
+    await refuse(store, "wrong_password", 2 * MINUTE)
+    first = await refuse(store, "wrong_token", MINUTE)
+    await refuse(store, "wrong_password", 3 * MINUTE)
+    assert (await find(store, 4 * MINUTE))["refused"].since_ms == first
+
+
+async def test_the_trouble_refused_begins_anew_after_a_connection(store: Store) -> None:
+    await connect(store)
+    await disconnect(store)
+    await refuse(store, "wrong_password", 0)
+    await store.execute("HSET", KEYS.lease, "claimed_ms", store.server_time_ms() + HOUR)
+    again = await refuse(store, "wrong_password", 2 * HOUR)
+    found = (await find(store, 3 * HOUR))["refused"]
+    assert found.since_ms == again
+    assert found.detail.startswith("refused once,")
+
+
+@pytest.mark.parametrize(("online", "pause_ms"), [(True, 16 * MINUTE), (False, 25 * HOUR)])
+async def test_the_trouble_refused_begins_anew_after_it_had_ended_by_time(
+    store: Store, *, online: bool, pause_ms: int
+) -> None:
+    await connect(store)
+    if not online:
+        await disconnect(store)
+    await refuse(store, "wrong_password", SECOND)
+    again = await refuse(store, "wrong_password", pause_ms)
+    assert (await find(store, pause_ms + SECOND))["refused"].since_ms == again
+
+
+async def test_a_refusal_for_a_reason_of_csms_itself_neither_begins_nor_prolongs_the_present_ones(
+    store: Store,
+) -> None:
+    await connect(store)
+    await disconnect(store)
+    await refuse(store, "store_away", 0)
+    first = await refuse(store, "wrong_password", HOUR)
+    await refuse(store, "store_away", 24 * HOUR)
+    assert (await find(store, 24 * HOUR))["refused"].since_ms == first
+    again = await refuse(store, "wrong_password", 26 * HOUR)
+    assert (await find(store, 26 * HOUR))["refused"].since_ms == again
+
+
+async def test_refusals_that_an_older_release_stored_last_since_the_last_one(store: Store) -> None:
+    await connect(store)
+    await disconnect(store)
+    at_ms = [await refuse(store, "wrong_password", after) for after in (0, MINUTE)][-1]
+    await store.execute("HDEL", KEYS.refusals, "present")
+    found = (await find(store, HOUR))["refused"]
+    assert found.since_ms == at_ms
+    assert found.detail.startswith("refused 2 times,")
 
 
 async def test_a_refusal_beside_an_open_connection_is_a_trouble_for_a_quarter_of_an_hour(
@@ -125,6 +193,8 @@ async def test_a_charge_point_is_deaf_from_the_second_unanswered_command_until_i
     last = await command(store, "timeout")
     found = (await find(store))["deaf"]
     assert found.detail == "the last 2 commands had no answer in time"
+    await command(store, "timeout")
+    assert (await find(store))["deaf"].since_ms == found.since_ms
     # The answer to the last command still comes.
     await commands.settle(store, KEYS, last, status="answered", response=b"{}")
     assert await find(store) == {}
@@ -215,13 +285,23 @@ async def test_a_certificate_is_a_trouble_for_30_days_before_its_end_until_there
     soon, late = [(await find(store, days * DAY + HOUR))["certificate_expiring"] for days in (37, 41)]
     assert soon.since_ms == ends_ms - 30 * DAY
     assert soon.detail == "whole days until the last client certificate expires: 2"
-    assert late.since_ms == ends_ms
+    assert late.since_ms == soon.since_ms
     assert late.detail == "the last client certificate has expired"
     new = msgspec.structs.replace(old, serial_number="2", not_after_ms=ends_ms + 365 * DAY)
     await security.add_certificate(store, KEYS, new)
     assert await find(store, 37 * DAY) == {}
     await security.settle_certificate(store, KEYS, "2", "rejected")
     assert "certificate_expiring" in await find(store, 37 * DAY)
+
+
+async def test_a_certificate_of_less_than_30_days_is_a_trouble_since_it_was_issued(store: Store) -> None:
+    await connect(store)
+    now_ms = store.server_time_ms()
+    short = IssuedCertificate(
+        serial_number="1", issuer="CN=ca", issued_ms=now_ms - HOUR, not_after_ms=now_ms + 7 * DAY
+    )
+    await security.add_certificate(store, KEYS, short)
+    assert (await find(store))["certificate_expiring"].since_ms == short.issued_ms
 
 
 async def begin(store: Store, lease: Lease, tag: str, **changes: object) -> int:
@@ -238,6 +318,10 @@ async def test_a_transaction_has_no_stop_if_its_connector_began_another_one(stor
     await begin(store, lease, "C")
     found = (await find(store))["transaction_without_stop"]
     assert found.detail == f"open transactions, by their OCPP ids: {first}"
+    superseded_ms = await store.execute("HGET", KEYS.transaction(first), "superseded_ms")
+    assert found.since_ms == int(superseded_ms)
+    await store.execute("HDEL", KEYS.transaction(first), "superseded_ms")  # As an older release left it.
+    assert "transaction_without_stop" in await find(store)
     await transactions.stop(store, lease, a_stop(first), ANSWER)
     assert await find(store) == {}
 
@@ -250,16 +334,37 @@ async def test_a_transaction_has_no_stop_if_its_connector_is_available_again(sto
     assert await find(store) == {}
     later = msgspec.structs.replace(AVAILABLE, received_ms=store.server_time_ms() + 1)
     await connectors.record_status(store, lease, later)
-    assert "transaction_without_stop" in await find(store)
+    received_ms = int(await store.execute("HGET", KEYS.transaction(number), "received_ms"))
+    # The connector has been Available since before the transaction began.
+    assert (await find(store))["transaction_without_stop"].since_ms == received_ms
     await transactions.stop(store, lease, a_stop(number), ANSWER)
     assert await find(store) == {}
+
+
+async def test_repeated_statuses_do_not_move_the_time_since_which_a_stop_is_missing(store: Store) -> None:
+    lease = await connect(store)
+    charging = msgspec.structs.replace(AVAILABLE, status="Charging")
+    await connectors.record_status(store, lease, charging)
+    await begin(store, lease, "A")
+    later_ms = store.server_time_ms() + 1
+    since = []
+    for number in range(2):
+        again = msgspec.structs.replace(AVAILABLE, received_ms=later_ms + number * HOUR, info=str(number))
+        await connectors.record_status(store, lease, again)
+        since.append((await find(store))["transaction_without_stop"].since_ms)
+    assert since[0] == since[1]
+    [stored] = await connectors.list_(store, "acme", "CP-1")
+    assert stored.since_ms == since[0]
+    assert stored.info == "1"
 
 
 async def test_a_transaction_of_more_than_3_days_has_no_stop(store: Store) -> None:
     lease = await connect(store)
     number = await begin(store, lease, "A", connector_id=None)
     assert "transaction_without_stop" not in await find(store, 3 * DAY - HOUR)
-    assert "transaction_without_stop" in await find(store, 3 * DAY + HOUR)
+    received_ms = int(await store.execute("HGET", KEYS.transaction(number), "received_ms"))
+    found = (await find(store, 3 * DAY + HOUR))["transaction_without_stop"]
+    assert found.since_ms == received_ms + 3 * DAY
     await transactions.stop(store, lease, a_stop(number), ANSWER)
     assert "transaction_without_stop" not in await find(store, 3 * DAY + HOUR)
 
@@ -274,8 +379,29 @@ async def test_a_charge_point_is_held_back_until_an_operator_accepts_it(
     await charge_points.boot(store, lease, b"{}")
     found = (await find(store))["held_back"]
     assert found.detail == f"the last BootNotification was answered {status}"
+    await store.execute("HSET", KEYS.record, "held_back_ms", 7)
+    await charge_points.boot(store, lease, b"{}")
+    assert (await find(store))["held_back"].since_ms == 7
+    await store.execute("HDEL", KEYS.record, "held_back_ms")  # As an older release left it.
+    booted_ms = int(await store.execute("HGET", KEYS.record, "booted_ms"))
+    assert (await find(store))["held_back"].since_ms == booted_ms
     await charge_points.accept(store, "acme", "CP-1")
     assert await find(store) == {}
+
+
+async def test_a_charge_point_that_was_accepted_in_between_is_held_back_since_the_first_boot_after(
+    store: Store,
+) -> None:
+    await charge_points.put(store, "acme", "CP-1", Settings(registration="Pending"))
+    lease = await connect(store)
+    await charge_points.boot(store, lease, b"{}")
+    await store.execute("HSET", KEYS.record, "held_back_ms", 7)
+    await charge_points.accept(store, "acme", "CP-1")
+    await charge_points.boot(store, lease, b"{}")
+    await charge_points.put(store, "acme", "CP-1", Settings(registration="Rejected"))
+    await charge_points.boot(store, lease, b"{}")
+    booted_ms = int(await store.execute("HGET", KEYS.record, "booted_ms"))
+    assert (await find(store))["held_back"].since_ms == booted_ms
 
 
 async def test_a_wrong_clock_is_a_trouble_for_a_day_or_until_a_status_has_a_right_time(store: Store) -> None:
@@ -291,12 +417,24 @@ async def test_a_wrong_clock_is_a_trouble_for_a_day_or_until_a_status_has_a_righ
     assert await find(store) == {}
 
 
+def _without_since(stored: str) -> str:
+    """Return what an older release stored."""
+    return re.sub(r',"since_ms":\d+', "", stored)
+
+
 async def test_a_changed_key_that_waits_for_a_reboot_is_a_trouble_until_the_charge_point_boots(
     store: Store,
 ) -> None:
     lease = await connect(store)
     await configuration.change(store, KEYS, "ConnectionTimeOut", "60", "RebootRequired")
-    assert "reboot_required" in await find(store)
+    since_ms = (await find(store))["reboot_required"].since_ms
+    pending = (await store.execute("HGET", KEYS.configuration_pending, "connectiontimeout")).decode()
+    before = pending.replace(f'"since_ms":{since_ms}', '"since_ms":7')
+    await store.execute("HSET", KEYS.configuration_pending, "connectiontimeout", before)
+    await configuration.change(store, KEYS, "ConnectionTimeOut", "90", "RebootRequired")
+    assert (await find(store))["reboot_required"].since_ms == 7
+    await store.execute("HSET", KEYS.configuration_pending, "connectiontimeout", _without_since(pending))
+    assert (await find(store))["reboot_required"].since_ms == since_ms
     await charge_points.boot(store, lease, b"{}")
     assert await find(store) == {}
 
