@@ -17,6 +17,7 @@ STILL_HERE = b": still here\n\n"
 TOO_MANY = b"too many clients listen here"
 STORE_AWAY = b"the store does not answer"
 KEY_GONE = b"the API key or the tenant is gone"
+ALL_SENT = b"all events until now were sent"
 # JSON from a charge point may contain line breaks, which would end the event too early.
 _ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
@@ -38,6 +39,11 @@ def block(kind: bytes, data: bytes) -> bytes:
 def end(reason: bytes) -> bytes:
     """Write the last event, which says why the stream ends."""
     return block(b"end", b'{"reason":"' + reason + b'"}')
+
+
+def end_of_all(reason: bytes) -> bytes:
+    """Write the last event of a stream that is complete, so that the client need not connect again."""
+    return block(b"end", b'{"reason":"' + reason + b'","complete":true}')
 
 
 def resume[Place](parse: Callable[[str], Place]) -> Place | None:

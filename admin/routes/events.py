@@ -23,6 +23,8 @@ from state.events.events import Event
 from state.events.feed import Gap, Lagging, Subscription
 
 ID_EVERY_S = 1.0
+_PAGE = 512
+"""Events that a stream without an end of its own reads at once."""
 _TIMES = (b'"timestamp"', b'"expiry_date"', b'_ms"')
 """The names, or the ends of the names, of all members whose values are times. The texts are parts of JSON."""
 
@@ -65,6 +67,13 @@ class EventQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     charge_point: Annotated[
         str | None, msgspec.Meta(description="Send only events of this charge point.")
     ] = None
+    follow: Annotated[
+        bool,
+        msgspec.Meta(
+            description="With false, the stream ends when all events that happened before the request were "
+            "sent. The `data:` of its `event: end` then has `complete` with the value true."
+        ),
+    ] = True
 
 
 class Wanted(NamedTuple):
@@ -112,10 +121,12 @@ async def stream_events(tenant: str) -> Response:
 
     Without the header Last-Event-ID, the stream begins with the next event. With the header, the stream
     begins after the event with that id. With `kind` or `charge_point`, the stream has only these events, and
-    an `id:` may stand alone, without an event. Events are kept for 6 hours. The charge points of a tenant are
-    spread over 256 partitions, and only the latest 10,000 events of each partition are kept. While no event
-    happens, the server sends a comment line every ten seconds. The events of one charge point are sent in the
-    order in which they happened. An event may be delivered more than once.
+    an `id:` may stand alone, without an event. With `follow=false`, the stream ends by itself.
+
+    Events are kept for 6 hours. The charge points of a tenant are spread over 256 partitions, and only the
+    latest 10,000 events of each partition are kept. While no event happens, the server sends a comment line
+    every ten seconds. The events of one charge point are sent in the order in which they happened. An event
+    may be delivered more than once.
     """
     asked = bodies.query(EventQuery)
     wanted = Wanted(None if asked.kind is None else _read_kinds(asked.kind), asked.charge_point)
@@ -125,8 +136,11 @@ async def stream_events(tenant: str) -> Response:
     services_ = services()
     if services_.feed.subscribers >= services_.event_clients:
         raise sse.too_many_clients()
-    if cursor is None:
-        cursor = await events.now_cursor(services_.store, tenant)
+    if cursor is None or not asked.follow:
+        now = await events.now_cursor(services_.store, tenant)
+        if not asked.follow:
+            return sse.response(_stored(services_, tenant, cursor or now, now, wanted))
+        cursor = now
     return sse.response(_stream(services_, tenant, cursor, wanted, sse.watch_key(services_, tenant)))
 
 
@@ -167,6 +181,25 @@ async def _stream(
         yield sse.end(b"this client reads too slowly")
     except StateError:
         yield sse.end(sse.STORE_AWAY)
+
+
+async def _stored(
+    services_: Services, tenant: str, after: Cursor, until: Cursor, wanted: Wanted
+) -> AsyncGenerator[bytes]:
+    """Yield the events that are stored, and the end. If the store fails, the client can resume the stream."""
+    yield sse.RETRY + _id(after) + b"\n"
+    try:
+        read = events.read_until(services_.store, tenant, after, until, _PAGE)
+        async with aclosing(read) as batches:
+            async for batch in batches:
+                blocks = [_block(event) for event in batch.events if wanted.has(event)]
+                if batch.gap:
+                    blocks.insert(0, _block(Gap()))
+                yield b"".join(blocks) + _id(batch.cursor) + b"\n"
+    except StateError:
+        yield sse.end(sse.STORE_AWAY)
+        return
+    yield sse.end_of_all(sse.ALL_SENT)
 
 
 async def _blocks(

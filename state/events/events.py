@@ -4,7 +4,7 @@ The Lua step that changes stored data also appends the event (`emit` in lua/_pre
 charge point are in order.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -96,6 +96,22 @@ async def read(store: Store, tenant: str, cursor: Cursor, limit: int) -> EventBa
     complete_ms = max(before, cursor.complete_ms) if complete or gap else cursor.complete_ms
     events = [_event(tenant, *found) for found in merged[:limit]]
     return EventBatch(events, Cursor(complete_ms, positions), gap, complete)
+
+
+async def read_until(
+    store: Store, tenant: str, after: Cursor, until: Cursor, limit: int
+) -> AsyncGenerator[EventBatch]:
+    """Yield the events after a cursor, until all those before `until` were read. Later events may come too.
+
+    There is at least one batch, which may be empty. Raises StoreUnavailable.
+    """
+    while True:
+        batch = await read(store, tenant, after, limit)
+        yield batch
+        after = batch.cursor
+        reached = all(after.positions.get(p, NOTHING) >= position for p, position in until.positions.items())
+        if batch.complete or reached:
+            return
 
 
 def place(event: Event) -> tuple[int, Position]:

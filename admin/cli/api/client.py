@@ -65,6 +65,22 @@ class Client:
             response = await self.http.send(request)
         return self.check(response)
 
+    @asynccontextmanager
+    async def stream(
+        self, path: str, waits: httpx.Timeout, headers: dict[str, str], **query: Any
+    ) -> AsyncIterator[httpx.Response]:
+        """Send a request, and yield the answer before its body is read, if it is a success.
+
+        Raises Refused, and TryAgain, also if the body breaks off while the block reads it.
+        """
+        with explaining(self.server.url):
+            async with self.http.stream(
+                "GET", path, params=_spell(query), headers=headers, timeout=waits
+            ) as response:
+                if not response.is_success:
+                    await response.aread()
+                yield self.check(response)
+
     async def read_list(self, path: str, bounds: Bounds, **query: Any) -> AsyncIterator[dict[str, Any]]:
         """Yield the items of a list, page by page, and say on stderr if the bounds leave items out."""
         left, cursor = bounds.limit, None

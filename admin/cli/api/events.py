@@ -1,8 +1,6 @@
 """`csms events` prints the events of a tenant as they happen, and goes on after a break."""
 
 from contextlib import aclosing
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +10,7 @@ from cyclopts import Parameter
 from admin.cli.api.client import Client, with_server
 from admin.cli.api.options import DEFAULT, Options
 from admin.cli.api.output import print_event, warn
-from admin.cli.api.sse import Block, Seen
+from admin.cli.api.sse import Seen
 from admin.cli.api.sse import follow as follow_stream
 from admin.cli.failures import CommandRefused
 from admin.cli.private_files import write_private
@@ -45,7 +43,7 @@ def events(
         hours. The first run begins with the next event.
     kind
         Print only events of this kind, such as `transaction.stopped`. Give the option once for each kind. A
-        kind that ends with a dot, such as `transaction.`, means all kinds that begin with it.
+        name such as `transaction` means all kinds that begin with `transaction.`.
     charge_point
         Print only events of this charge point.
     """
@@ -55,62 +53,37 @@ def events(
             raise CommandRefused(
                 "give --follow to wait for events, or --resume-file to print those since a run"
             )
-        await _print(client, options, _Wanted(kind, charge_point), resume_file, endless=follow)
+        # A kind that ends with a dot is the beginning of kinds, which the API writes without the dot.
+        kinds = ",".join(one.removesuffix(".") for one in kind) or None
+        query = {"kind": kinds, "charge_point": charge_point, "follow": None if follow else False}
+        await _print(client, options, query, resume_file)
 
     with_server("events", options, work)
 
 
-class _Wanted(msgspec.Struct, frozen=True):
-    kinds: tuple[str, ...]
-    charge_point: str | None
-
-    def has(self, event: dict[str, Any]) -> bool:
-        kind = str(event.get("kind"))
-        of_kind = not self.kinds or any(
-            kind.startswith(one) if one.endswith(".") else kind == one for one in self.kinds
-        )
-        return of_kind and self.charge_point in {None, event.get("charge_point")}
-
-
-async def _print(
-    client: Client, options: Options, wanted: _Wanted, resume_file: Path | None, *, endless: bool
-) -> None:
-    path = client.of_tenant("events")
-    until = None if endless else await _read_server_time(client, path)
+async def _print(client: Client, options: Options, query: dict[str, Any], resume_file: Path | None) -> None:
     cursor = "" if resume_file is None else _read_cursor(resume_file)
-    seen, caught_up = Seen(), False
-    async with aclosing(follow_stream(client, path, cursor)) as blocks:
+    seen = Seen()
+    async with aclosing(follow_stream(client, client.of_tenant("events"), cursor, **query)) as blocks:
         async for block in blocks:
             if block.id and resume_file is not None:
                 # A cursor stands for all events before its block.
                 write_private(resume_file, block.id.encode())
-            if until is not None and ((caught_up and block.id) or block == Block()):
-                return  # The server writes an empty block when there is nothing else to send.
             if block.data:
                 event: dict[str, Any] = msgspec.json.decode(block.data, type=dict[str, Any])
-                _print_event(options, wanted, seen, block.kind, event)
-                caught_up = caught_up or _is_later(event, until)
+                if block.kind == "end" and event.get("complete"):
+                    return
+                _print_event(options, seen, block.kind, event)
 
 
-def _print_event(options: Options, wanted: _Wanted, seen: Seen, kind: str, event: dict[str, Any]) -> None:
+def _print_event(options: Options, seen: Seen, kind: str, event: dict[str, Any]) -> None:
     match kind:
         case "end":
             warn(f"the server ended the stream: {event.get('reason')}")
         case "gap":
             print_event(options.output, ("kind", "reason"), {"kind": "gap", **event})
-        case _ if wanted.has(event) and seen.add(str(event.get("id"))):
+        case _ if seen.add(str(event.get("id"))):
             print_event(options.output, _COLUMNS, event)
-
-
-def _is_later(event: dict[str, Any], until: datetime | None) -> bool:
-    at = event.get("at")
-    return until is not None and isinstance(at, str) and datetime.fromisoformat(at) >= until
-
-
-async def _read_server_time(client: Client, path: str) -> datetime:
-    """Return the time of the server, so that a wrong clock of this machine does no harm."""
-    date = (await client.ask("HEAD", path)).headers.get("Date")
-    return datetime.now(UTC) if date is None else parsedate_to_datetime(date)
 
 
 def _read_cursor(file: Path) -> str:

@@ -3,13 +3,14 @@
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from typing import Any
 
 import httpx
 import msgspec
 import trio
 
 from admin.cli.api.client import Client
-from admin.cli.api.errors import Busy, Refused, TryAgain, explaining
+from admin.cli.api.errors import Busy, Refused, TryAgain
 from admin.cli.api.output import warn
 
 _SILENCE = httpx.Timeout(40, connect=10)
@@ -47,7 +48,7 @@ class Seen:
         return True
 
 
-async def follow(client: Client, path: str, cursor: str) -> AsyncGenerator[Block]:
+async def follow(client: Client, path: str, cursor: str, **query: Any) -> AsyncGenerator[Block]:
     """Yield the blocks of a stream; after a break, connect again with the last cursor.
 
     The stream ends with an answer 204. Raises Refused, and TryAgain if the first connection fails.
@@ -55,7 +56,7 @@ async def follow(client: Client, path: str, cursor: str) -> AsyncGenerator[Block
     failures, connected = 0, False
     while True:
         try:
-            async with aclosing(_read(client, path, cursor)) as blocks:
+            async with aclosing(_read(client, path, cursor, query)) as blocks:
                 async for block in blocks:
                     connected = True
                     if block.kind != "end":
@@ -89,14 +90,11 @@ async def parse(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Block]:
             members[name] = value.removeprefix(" ")
 
 
-async def _read(client: Client, path: str, cursor: str) -> AsyncGenerator[Block]:
+async def _read(client: Client, path: str, cursor: str, query: dict[str, Any]) -> AsyncGenerator[Block]:
     headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": cursor} if cursor else {})
-    with explaining(client.server.url):
-        async with client.http.stream("GET", path, headers=headers, timeout=_SILENCE) as response:
-            if not response.is_success:
-                await response.aread()
-            if client.check(response).status_code == httpx.codes.NO_CONTENT:
-                raise _NoContent
-            async with aclosing(parse(response.aiter_bytes())) as blocks:
-                async for block in blocks:
-                    yield block
+    async with client.stream(path, _SILENCE, headers, **query) as response:
+        if response.status_code == httpx.codes.NO_CONTENT:
+            raise _NoContent
+        async with aclosing(parse(response.aiter_bytes())) as blocks:
+            async for block in blocks:
+                yield block

@@ -22,11 +22,13 @@ PATH = f"/v1/tenants/{TENANT}/events"
 
 
 @asynccontextmanager
-async def stream(api: Api, last_id: str | None = None, **headers: str) -> AsyncIterator[EventStream]:
+async def stream(
+    api: Api, last_id: str | None = None, *, query: str = "", **headers: str
+) -> AsyncIterator[EventStream]:
     headers.setdefault("Authorization", api.client.headers["Authorization"])
     if last_id is not None:
         headers["Last-Event-ID"] = last_id
-    async with event_stream(api.port, PATH, headers) as opened:
+    async with event_stream(api.port, PATH + query, headers) as opened:
         yield opened
 
 
@@ -34,6 +36,49 @@ async def put(api: Api, name: str) -> None:
     """Register a charge point, which adds an event to the stream."""
     response = await api.client.put(f"/v1/tenants/{TENANT}/charge-points/{name}", json={})
     assert response.status_code == 201
+
+
+async def read_stored(api: Api, last_id: str | None, query: str = "") -> tuple[list[str], str]:
+    """Read a stream that ends by itself. Return the charge points of its events, and its last id."""
+    found: list[str] = []
+    with trio.fail_after(60):
+        async with stream(api, last_id, query=f"?follow=false{query}") as listening:
+            while True:
+                kind, event = await listening.next()
+                if kind == "end":
+                    assert event == {"reason": "all events until now were sent", "complete": True}
+                    return found, listening.last_id
+                found.append("gap" if kind == "gap" else event["charge_point"])
+
+
+async def test_a_stream_that_does_not_follow_ends_after_the_events_that_had_happened(api: Api) -> None:
+    found, place = await read_stored(api, None)
+    assert found == []
+    for number in range(3):
+        await put(api, f"CP-{number}")
+    found, after = await read_stored(api, place)
+    assert sorted(found) == ["CP-0", "CP-1", "CP-2"]
+    assert (await read_stored(api, after))[0] == []
+    assert (await read_stored(api, place, "&charge_point=CP-1"))[0] == ["CP-1"]
+    assert (await read_stored(api, place, "&kind=transaction"))[0] == []
+
+
+async def test_a_stream_that_does_not_follow_has_all_events_of_several_pages(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, place = await read_stored(api, None)
+    monkeypatch.setattr("admin.routes.events._PAGE", 4)
+    names = [f"CP-{number}" for number in range(15)]
+    for name in names:
+        await put(api, name)
+    assert sorted((await read_stored(api, place))[0]) == sorted(names)
+
+
+async def test_a_stream_that_does_not_follow_reports_a_gap_also_if_nothing_comes_after_it(api: Api) -> None:
+    old = Cursor(api.store.server_time_ms() - events.KEPT_MS - 60_000, {})
+    found, place = await read_stored(api, old.encode())
+    assert found == ["gap"]
+    assert (await read_stored(api, place))[0] == []
 
 
 async def test_a_client_of_the_event_stream_gets_an_event_with_an_id(api: Api) -> None:

@@ -176,3 +176,20 @@ def test_the_lua_code_and_the_python_code_keep_the_same_number_of_events() -> No
     found = re.search(r"EVENTS_KEPT, EVENTS_KEPT_MS = (\d+), (\d+)", prelude)
     assert found is not None
     assert (int(found[1]), int(found[2])) == (events.KEPT, events.KEPT_MS)
+
+
+async def test_a_read_up_to_now_ends_although_more_events_come_than_a_page_has(store: Store) -> None:
+    charge_points = some_charge_points(TENANT, 3)
+    cursor = await events.now_cursor(store, TENANT)
+    for keys in charge_points:
+        await emit(store, keys, 0, 49)
+    until = await events.now_cursor(store, TENANT)
+    found: list[Event] = []
+    with trio.fail_after(60):
+        async for batch in events.read_until(store, TENANT, cursor, until, 10):
+            found += batch.events
+            for keys in charge_points:
+                await emit(store, keys, 50, 99)
+    before = {name: [number for number in of if number < 50] for name, of in numbers(found).items()}
+    assert before == {keys.id: list(range(50)) for keys in charge_points}
+    assert len(found) < 300

@@ -23,7 +23,6 @@ async def test_events_need_an_end_or_a_place(run: Run) -> None:
     assert "give --follow to wait for events, or --resume-file" in one_line(await run("events"))
 
 
-@pytest.mark.slow
 async def test_a_run_prints_each_event_since_the_last_run_once(api: Api, run: Run, tmp_path: Path) -> None:
     place = tmp_path / "place"
 
@@ -40,6 +39,11 @@ async def test_a_run_prints_each_event_since_the_last_run_once(api: Api, run: Ru
     for name in ("CP-3", "CP-4"):
         await register(api, name)
     assert await read("--charge-point", "CP-4", "--kind", "charge_point.") == ["CP-4"]
+
+
+async def test_a_kind_that_does_not_exist_is_refused(run: Run, tmp_path: Path) -> None:
+    done = await run("events", "--resume-file", str(tmp_path / "place"), "--kind", "transactoin")
+    assert "'transactoin' is not a kind of event" in one_line(done)
 
 
 async def test_a_place_that_is_none_is_refused(run: Run, tmp_path: Path) -> None:
