@@ -3,19 +3,22 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
+
+import trio
 
 _PRIVATE = 0o600
 
 
 @contextmanager
-def open_result(path: Path | None) -> Iterator[TextIO]:
+def open_result(path: Path | None, note: Callable[[Path], None] | None = None) -> Iterator[TextIO]:
     """Open the file, or stdout. The file gets its name when the block ends without an error.
 
-    Only its owner may read the file, because it names drivers. Raises OSError.
+    Only its owner may read the file, because it names drivers. `note` is called with the temporary name when
+    the file is complete on disk. Raises OSError.
     """
     if path is None:
         try:
@@ -26,15 +29,28 @@ def open_result(path: Path | None) -> Iterator[TextIO]:
             raise SystemExit(128 + 13) from None
         return
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    part = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
+    _give_name(part, path, note)
+
+
+@trio.lowlevel.enable_ki_protection
+def _give_name(part: Path, path: Path, note: Callable[[Path], None] | None) -> None:
+    """Ctrl-C must not fall between the note and the name."""
+    if note is not None:
+        try:
+            note(part)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    part.replace(path)
 
 
 def reserve_secret(path: Path) -> int:

@@ -8,11 +8,11 @@ import msgspec
 import trio
 from cyclopts import Parameter
 
+from admin.cli.api import times
 from admin.cli.api.client import Client, with_server
 from admin.cli.api.errors import Refused, TryAgain
 from admin.cli.api.options import BOUNDS, DEFAULT, Bounds, Form, Options
 from admin.cli.api.output import print_event, print_rows, warn
-from admin.cli.failures import CommandRefused, report_failures
 
 _POLL_S = 2.0
 _OF_TENANT = "/v1/tenants/{tenant}/refusals"
@@ -21,6 +21,9 @@ _OF_TENANT = "/v1/tenants/{tenant}/refusals"
 def refusals(
     *,
     charge_point: str | None = None,
+    reason: str | None = None,
+    address: str | None = None,
+    since: str | None = None,
     unknown: Annotated[bool, Parameter(negative=())] = False,
     follow: Annotated[bool, Parameter(negative=())] = False,
     bounds: Bounds = BOUNDS,
@@ -32,19 +35,30 @@ def refusals(
     ----------
     charge_point
         Print only the refused handshakes that gave this id. It need not be registered.
+    reason
+        Print only the handshakes that csms refused for this reason, such as `wrong_token`.
+    address
+        Print only handshakes from this network address.
+    since
+        Print only the refusals that happened at this time or later, at least once. A day such as 2026-11-01
+        means its beginning in UTC.
     unknown
         Print the refused handshakes that concern no known tenant. Only an API key for all tenants may read
         them.
     follow
         Go on until Ctrl-C, and print each refusal that is new or happened again.
     """
-    if unknown and charge_point is not None:
-        with report_failures("csms refusals"):
-            raise CommandRefused("--unknown and --charge-point exclude each other; give only one of them")
 
     async def work(client: Client) -> None:
+        query = {
+            "charge_point": charge_point,
+            "reason": reason,
+            "address": address,
+            "since": times.read("--since", since),
+        }
+
         async def read() -> list[dict[str, Any]]:
-            return await _read(client, charge_point, bounds, unknown=unknown)
+            return await _read(client, bounds, query, unknown=unknown)
 
         await print_refusals(read, options.output, endless=follow)
 
@@ -71,11 +85,11 @@ async def print_refusals(
 
 
 async def _read(
-    client: Client, charge_point: str | None, bounds: Bounds, *, unknown: bool
+    client: Client, bounds: Bounds, query: dict[str, Any], *, unknown: bool
 ) -> list[dict[str, Any]]:
     path = "/v1/refusals" if unknown else client.of_tenant("refusals")
     try:
-        return [item async for item in client.read_list(path, bounds, charge_point=charge_point)]
+        return [item async for item in client.read_list(path, bounds, **query)]
     except Refused as error:
         if error.status == httpx.codes.NOT_FOUND and not unknown:
             await client.refuse_if_old(_OF_TENANT)

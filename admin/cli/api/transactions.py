@@ -1,17 +1,17 @@
 """`csms transactions`: list, show, export and end transactions."""
 
-import csv
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-import msgspec
 from cyclopts import App, Parameter
 
 from admin.cli.api import times
 from admin.cli.api.client import Client, with_server
-from admin.cli.api.files import open_result
 from admin.cli.api.options import BOUNDS, DEFAULT, Bounds, Options
-from admin.cli.api.output import find, print_document, print_list, warn
+from admin.cli.api.output import print_document, print_list
+from admin.cli.api.transaction_export import export_completed, export_list
+from admin.cli.failures import CommandRefused
 
 app = App(
     name="transactions", help="List and show transactions, export them, and end one. Needs the admin API."
@@ -27,43 +27,71 @@ _COLUMNS = {
     "Wh": "energy_wh",
     "reason": "reason",
 }
-_EXPORTED = (
-    *("id", "charge_point", "connector_id", "id_tag", "state", "started_at", "meter_start"),
-    *("stopped_at", "meter_stop", "stop_id_tag", "reason", "ended.at", "ended.meter", "energy_wh"),
-    *("reservation_id", "contradicting_stops"),
-)
 
-type Open = Annotated[bool | None, Parameter(name="--open", negative="--finished")]
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Filters:
+    """Which transactions a command takes."""
+
+    charge_point: Annotated[str | None, Parameter(help="Only transactions of this charge point.")] = None
+    id_tag: Annotated[str | None, Parameter(help="Only transactions that this id tag started.")] = None
+    open: Annotated[
+        bool | None,
+        Parameter(
+            negative="--finished",
+            help="Only open transactions. `--finished` takes only those that were stopped or ended.",
+        ),
+    ] = None
+    by: Annotated[
+        Literal["start", "stop", "receipt"] | None,
+        Parameter(
+            help="The time that --since and --until mean: when the transaction started (the default), when "
+            "it stopped, or when csms received its stop. With `stop` and `receipt`, the transactions are in "
+            "the order in which they were completed."
+        ),
+    ] = None
+    since: Annotated[
+        str | None,
+        Parameter(
+            help="Only transactions at or after this time. A day such as 2026-11-01 means its beginning in "
+            "UTC."
+        ),
+    ] = None
+    until: Annotated[str | None, Parameter(help="Only transactions before this time.")] = None
+
+    @property
+    def query(self) -> dict[str, Any]:
+        """Raises CommandRefused."""
+        return {
+            "charge_point": self.charge_point,
+            "id_tag": self.id_tag,
+            "open": self.open,
+            "by": self.by,
+            "since": times.read("--since", self.since),
+            "until": times.read("--until", self.until),
+        }
+
+    @property
+    def query_of_completed(self) -> dict[str, Any]:
+        """Raises CommandRefused."""
+        if any(of is not None for of in (self.open, self.by, self.since, self.until)):
+            raise CommandRefused(
+                "with --resume-file, an export has all that was completed since the last run; leave out "
+                "--open, --finished, --by, --since and --until"
+            )
+        return {"charge_point": self.charge_point, "id_tag": self.id_tag}
+
+
+_ALL = Filters()
 
 
 @app.command(name="list")
-def list_(
-    *,
-    charge_point: str | None = None,
-    open_: Open = None,
-    since: str | None = None,
-    until: str | None = None,
-    bounds: Bounds = BOUNDS,
-    options: Options = DEFAULT,
-) -> None:
-    """List transactions, the latest start first.
-
-    Parameters
-    ----------
-    charge_point
-        List only transactions of this charge point.
-    open_
-        List only open transactions. `--finished` lists only those that were stopped or ended.
-    since
-        List only transactions that started at or after this time. A day such as 2026-11-01 means its
-        beginning in UTC.
-    until
-        List only transactions that started before this time.
-    """
+def list_(*, filters: Filters = _ALL, bounds: Bounds = BOUNDS, options: Options = DEFAULT) -> None:
+    """List transactions, the latest start first."""
 
     async def work(client: Client) -> None:
-        query = _query(charge_point, since, until, open_=open_)
-        found = client.read_list(client.of_tenant("transactions"), bounds, **query)
+        found = client.read_list(client.of_tenant("transactions"), bounds, **filters.query)
         await print_list(options.output, _COLUMNS, found)
 
     with_server("transactions list", options, work)
@@ -89,46 +117,35 @@ def show(transaction: str, *, options: Options = DEFAULT) -> None:
 def export(
     *,
     file: Path | None = None,
-    charge_point: str | None = None,
-    open_: Open = None,
-    since: str | None = None,
-    until: str | None = None,
+    resume_file: Path | None = None,
+    filters: Filters = _ALL,
     options: Options = DEFAULT,
 ) -> None:
     """Write transactions as CSV, the latest start first. With `--output json`, write one object a line.
 
-    The file appears only when it is complete. If stdout was written, look at the exit code.
+    With --resume-file, write the transactions that were completed since the last run, in the order in which
+    they were completed. So several runs have each transaction once, and again with a higher revision if it
+    has changed.
+
+    The file appears only when it is complete. If the connection breaks, the command begins the file again. If
+    stdout was written, look at the exit code.
 
     Parameters
     ----------
     file
         The file to write. Without it, the command writes to stdout.
-    charge_point
-        Export only transactions of this charge point.
-    open_
-        Export only open transactions. `--finished` exports only those that were stopped or ended.
-    since
-        Export only transactions that started at or after this time. A day such as 2026-11-01 means its
-        beginning in UTC.
-    until
-        Export only transactions that started before this time.
+    resume_file
+        The command keeps its place in this file, and begins there the next time. The first run begins with
+        the transaction that was completed first. Needs --file with a new name.
     """
 
     async def work(client: Client) -> None:
-        query = _query(charge_point, since, until, open_=open_)
-        number = 0
-        with open_result(file) as result:
-            rows = csv.writer(result)
-            if options.output == "table":
-                rows.writerow(_EXPORTED)
-            async for one in client.read_list(client.of_tenant("transactions"), Bounds(all=True), **query):
-                number += 1
-                if options.output == "table":
-                    rows.writerow(find(one, name) for name in _EXPORTED)
-                else:
-                    result.write(msgspec.json.encode(one).decode() + "\n")
-        if file is not None:
-            warn(f"wrote {number} transactions to {file}")
+        if resume_file is None:
+            await export_list(client, filters.query, options.output, file)
+        elif file is None:
+            raise CommandRefused("--resume-file needs --file, because only a file is complete or not there")
+        else:
+            await export_completed(client, filters.query_of_completed, options.output, file, resume_file)
 
     with_server("transactions export", options, work)
 
@@ -163,14 +180,3 @@ def end(
         print_document(options.output, ended.json())
 
     with_server("transactions end", options, work)
-
-
-def _query(
-    charge_point: str | None, since: str | None, until: str | None, *, open_: bool | None
-) -> dict[str, Any]:
-    return {
-        "charge_point": charge_point,
-        "open": open_,
-        "since": times.read("--since", since),
-        "until": times.read("--until", until),
-    }
