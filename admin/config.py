@@ -118,6 +118,24 @@ class AdminLimits(Struct, frozen=True, forbid_unknown_fields=True):
             "the same number of clients may read streams of traces. A further client gets 503.",
         ),
     ] = 200
+    downloads: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=10_000,
+            description="Greatest number of clients that may download files at once: lists as CSV or JSON "
+            "lines, traces, and events with `follow=false`. A further client gets 503.",
+        ),
+    ] = 20
+    unread_s: Annotated[
+        float,
+        Meta(
+            ge=0.001,
+            le=86_400,
+            description="Time within which a client must take each 64 KiB of an answer. csms cuts the "
+            "connection of a client that is slower, also of one that reads a little from time to time.",
+        ),
+    ] = 60.0
     graceful_s: Annotated[
         float,
         Meta(

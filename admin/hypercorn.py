@@ -23,6 +23,8 @@ from admin.http.quart_app import QuartApp
 from gateway.service.accepting import Acceptor
 
 BACKLOG = 1024
+_PIECE = 65_536
+"""Bytes that a client must take within `limits.unread_s`."""
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 _log = structlog.get_logger("csms.admin")
@@ -89,7 +91,8 @@ async def serve_app(
     async with trio.open_nursery() as nursery:
         await nursery.start(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
-        await _Connections(wrapped, settings).serve(listener, stop, limits.graceful_s, task_status)
+        connections = _Connections(wrapped, settings, limits.unread_s)
+        await connections.serve(listener, stop, limits.graceful_s, task_status)
         await lifespan.wait_for_shutdown()
         nursery.cancel_scope.cancel()
 
@@ -97,9 +100,10 @@ async def serve_app(
 class _Connections:
     """The open connections of the API."""
 
-    def __init__(self, app: AppWrapper, settings: Config) -> None:
+    def __init__(self, app: AppWrapper, settings: Config, unread_s: float) -> None:
         self._app = app
         self._settings = settings
+        self._unread_s = unread_s
         self._context = WorkerContext(None)
         self._open: set[trio.SocketStream] = set()
         self._ended = trio.lowlevel.ParkingLot()
@@ -129,7 +133,7 @@ class _Connections:
                 self._settings,
                 self._context,
                 ConnectionState({}),
-                stream,  # type: ignore[arg-type] # It also serves streams without TLS.
+                _Stream(stream, self._unread_s),  # type: ignore[arg-type] # It needs no more of a stream.
             )
         except* Exception:  # noqa: BLE001  An error must end only this connection.
             _log.exception("connection.crashed")
@@ -149,9 +153,40 @@ class _Connections:
                 await self._ended.park()
         connections.cancel()
         for stream in self._open:
-            # A close that waits for the client would keep the bytes that the client does not read.
-            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            stream.socket.close()
+            _reset(stream)
+
+
+class _Stream:
+    """A connection whose client must take the bytes that are sent within a time.
+
+    Nothing else ends a send to a client that reads a little from time to time: TCP_USER_TIMEOUT counts the
+    time without progress only, and Hypercorn shields its sends from cancellation.
+    """
+
+    def __init__(self, stream: trio.SocketStream, unread_s: float) -> None:
+        self.socket = stream.socket
+        self.receive_some = stream.receive_some
+        self.send_eof = stream.send_eof
+        self.aclose = stream.aclose
+        self._stream = stream
+        self._unread_s = unread_s
+
+    async def send_all(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            with trio.move_on_after(self._unread_s) as waiting:
+                await self._stream.send_all(left[:_PIECE])
+            if waiting.cancelled_caught:
+                _log.info("client.unread", address=self.socket.getpeername()[0], bytes=len(left))
+                _reset(self._stream)
+                raise trio.BrokenResourceError("the client does not take the answer in time")
+            left = left[_PIECE:]
+
+
+def _reset(stream: trio.SocketStream) -> None:
+    # A close that waits for the client would keep the bytes that the client does not read.
+    stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    stream.socket.close()
 
 
 def _settings(limits: AdminLimits) -> Config:

@@ -11,6 +11,7 @@ from admin.app import create_app
 from admin.archive.archive import Reader
 from admin.archive.task import Archiving
 from admin.config import AdminConfig
+from admin.downloads import Downloads
 from admin.hypercorn import begin_listening, bind, serve_app
 from admin.inbox import Inbox
 from admin.nodes import Nodes
@@ -75,6 +76,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             packing = Packing(store, inbox.incarnation, config.packing)
             policies = Policies(store, inbox.incarnation)
             examining = Examining(store, inbox.incarnation)
+            downloads = Downloads(limits.downloads)
             services = Services(
                 store,
                 pepper,
@@ -83,6 +85,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
                 feed,
                 limits.event_clients,
                 signing,
+                downloads,
                 attempts=attempts,
                 trusted_proxies=trusted,
                 archive=None if archiving.directory is None else Reader(archiving.directory),
@@ -93,6 +96,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             registry = metrics.new_registry(
                 lag.readings,
                 partial(readings, store, feed, inbox, signing, expiry),
+                downloads.readings,
                 archiving.readings,
                 packing.readings,
                 policies.readings,

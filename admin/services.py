@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from quart import current_app
 
 from admin.archive.archive import Reader
+from admin.downloads import Downloads
 from admin.inbox import Inbox
 from admin.nodes import Nodes
 from admin.pki.signing import Signing
@@ -30,6 +31,7 @@ class Services:
     feed: Feed
     event_clients: int
     signing: Signing
+    downloads: Downloads
     viewers: Viewers = field(default_factory=Viewers)
     attempts: Attempts = field(default_factory=lambda: Attempts(per_address=300, per_name=10))
     """Wrong API keys by address, and by address and the id of the key."""

@@ -14,6 +14,7 @@ from prometheus_client.registry import CollectorRegistry
 
 from admin.archive.task import Archiving
 from admin.config import AdminConfig, ArchiveConfig, PackingConfig, RetentionConfig
+from admin.downloads import Downloads
 from admin.inbox import Inbox
 from admin.pki.expiry import Expiry
 from admin.pki.signing import Signing
@@ -220,6 +221,7 @@ def metrics() -> str:
     admin = new_registry(
         lag.readings,
         partial(readings, store, Feed(store, nobody), inbox, Signing(store, ""), Expiry(store)),
+        Downloads(1).readings,
         Archiving(store, "", ArchiveConfig(), RetentionConfig()).readings,
         Packing(store, "", PackingConfig()).readings,
         Policies(store, "").readings,

@@ -13,6 +13,9 @@ from typing import Annotated, Any, Literal, Protocol
 import msgspec
 from quart import Response, request
 
+from admin.downloads import Downloads
+from admin.http.problems import Problem
+
 type Format = Literal["json", "csv", "jsonl"]
 type Row = Mapping[str, str | int | bool | None]
 
@@ -88,15 +91,35 @@ def find_format(asked: Format | None) -> Format:
     return _FORMATS[best]
 
 
+def refuse_if_full(downloads: Downloads) -> None:
+    """Raise Problem (503) if there are as many downloads as there may be."""
+    if downloads.is_full:
+        raise Problem(
+            503,
+            "too-many-downloads",
+            "Too many clients download files; try again after Retry-After.",
+            headers={"Retry-After": "10"},
+        )
+
+
 async def respond[T: msgspec.Struct](
-    parts: AsyncGenerator[Sequence[T]], form: Form, name: str, headers: Mapping[str, str] | None = None
+    downloads: Downloads,
+    parts: AsyncGenerator[Sequence[T]],
+    form: Form,
+    name: str,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Answer with a file. The first part is read before, so that its errors still become problems."""
+    """Answer with a file. The first part is read before, so that its errors still become problems.
+
+    Raises Problem (503) if there are too many downloads.
+    """
+    refuse_if_full(downloads)
     first: Sequence[T] = ()
-    with suppress(StopAsyncIteration):  # anext() with a default raises SystemError at an empty generator.
+    # anext() with a default raises SystemError at an empty generator.
+    with downloads.count(), suppress(StopAsyncIteration):
         first = await anext(parts)
     response = Response(
-        _write(first, parts, form),
+        downloads.counted(_write(first, parts, form)),
         200,
         {
             "Content-Disposition": f'attachment; filename="{name}.{form.suffix}"',
@@ -106,8 +129,9 @@ async def respond[T: msgspec.Struct](
         },
         content_type=form.content_type,
     )
-    # The timeout of Quart would cut the file off. The kernel cuts off clients that do not read, and a client
-    # that reads slowly only slows down its own file, of which one part at a time is in memory.
+    # The timeout of Quart would cut the file off. The server cuts off clients that do not read
+    # (admin/hypercorn.py), and a client that reads slowly only slows down its own file, of which one part at
+    # a time is in memory.
     response.timeout = None
     return response
 

@@ -3,6 +3,10 @@
 from admin.http.files import Csv, Form, Format, JsonLines, Row
 from admin.routes.transaction_answer import TransactionAnswer
 
+DOWNLOAD_PROBLEM = (
+    "The store does not answer, the archive cannot be read (`archive-unreadable`), or too many clients "
+    "download files (`too-many-downloads`)."
+)
 _OF_TRANSACTION = (
     "charge_point",
     "ocpp_transaction_id",

@@ -20,7 +20,7 @@ from admin.routes.archived_transactions import (
 )
 from admin.routes.completed_transactions import Completed, Wanted, read_all, read_page
 from admin.routes.transaction_answer import OfChargePoint, OfIdTag, TransactionAnswer, answer_transaction
-from admin.routes.transaction_files import form_of
+from admin.routes.transaction_files import DOWNLOAD_PROBLEM, form_of
 from admin.services import Services, services
 from state.paging import Page
 from state.transactions import completed, listing
@@ -112,7 +112,7 @@ class TransactionPage(msgspec.Struct, frozen=True):
             },
         }
     },
-    problems={503: "The store does not answer, or the archive cannot be read (`archive-unreadable`)."},
+    problems={503: DOWNLOAD_PROBLEM},
 )
 async def list_transactions(tenant: str) -> Response:
     """List the transactions of a tenant, the latest start first, or in the order of completion.
@@ -131,7 +131,7 @@ async def list_transactions(tenant: str) -> Response:
         parts = (
             _list_all(found, tenant, asked) if asked.by == "start" else _list_completed(found, tenant, asked)
         )
-        return await respond(parts, form_of(format_), "transactions")
+        return await respond(found.downloads, parts, form_of(format_), "transactions")
     page = await (_page_by_start if asked.by == "start" else _page_completed)(found, tenant, asked)
     # An open transaction is never in the archive.
     elsewhere = None if asked.open else await find_elsewhere(found)

@@ -16,7 +16,7 @@ from admin.routes.archived_transactions import ArchiveAnswer, find_elsewhere
 from admin.routes.completed_transactions import Completed, Wanted, read_all, read_page
 from admin.routes.members import ChargePointName
 from admin.routes.transaction_answer import OfChargePoint, OfIdTag, TransactionAnswer, answer_transaction
-from admin.routes.transaction_files import COMPLETED_COLUMNS, row_of
+from admin.routes.transaction_files import COMPLETED_COLUMNS, DOWNLOAD_PROBLEM, row_of
 from admin.services import Services, services
 from state.paging import BadCursor
 from state.transactions import completed
@@ -130,7 +130,7 @@ class CompletedPage(msgspec.Struct, frozen=True, kw_only=True):
             },
         }
     },
-    problems={503: "The store does not answer, or the archive cannot be read (`archive-unreadable`)."},
+    problems={503: DOWNLOAD_PROBLEM},
 )
 async def list_completed_transactions(tenant: str) -> Response:
     """List the transactions of a tenant in the order in which they were completed, for billing.
@@ -148,7 +148,9 @@ async def list_completed_transactions(tenant: str) -> Response:
         end = await completed.find_end(found.store, tenant)
         form: Form = JsonLines() if format_ == "jsonl" else Csv(COMPLETED_COLUMNS, _row_of)
         parts = _answer_all(found, tenant, after, end, wanted)
-        return await respond(parts, form, "completed-transactions", {NEXT_HEADER: end.encode()})
+        return await respond(
+            found.downloads, parts, form, "completed-transactions", {NEXT_HEADER: end.encode()}
+        )
     page = await read_page(found, tenant, after, wanted, limit=asked.limit)
     return bodies.answer(
         CompletedPage(

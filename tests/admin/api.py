@@ -11,6 +11,7 @@ import trio
 from admin.app import create_app
 from admin.archive.archive import Reader
 from admin.config import AdminLimits
+from admin.downloads import Downloads
 from admin.hypercorn import begin_listening, bind, serve_app
 from admin.inbox import Inbox
 from admin.nodes import Nodes
@@ -89,6 +90,7 @@ async def serving(
                 feed,
                 limits.event_clients,
                 signing,
+                Downloads(limits.downloads),
                 attempts=attempts or Attempts(per_address=300, per_name=10),
                 trusted_proxies=trusted_proxies or Networks(),
                 archive=archive,

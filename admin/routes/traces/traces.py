@@ -7,9 +7,10 @@ from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
 from admin.http import Next, Paging, Problem, bodies, describes, lookup, new_blueprint, not_found
+from admin.http.files import refuse_if_full
 from admin.routes.traces import answers, files
 from admin.routes.traces.answers import FrameAnswer, TraceAnswer, TraceSettings, trace_answer
-from admin.services import current_store
+from admin.services import current_store, services
 from state.paging import BadCursor
 from state.store import Store
 from state.traces import traces
@@ -147,7 +148,7 @@ async def list_trace_frames(tenant: str, charge_point: str) -> Response:
     asked, store = bodies.query(FrameQuery), current_store()
     trace = await get(store, tenant, charge_point)
     if asked.format != "json":
-        return _file(store, tenant, charge_point, trace, asked)
+        return _file(tenant, charge_point, trace, asked)
     place = ""
     if asked.cursor is not None:
         of, place = answers.decode_cursor(asked.cursor)
@@ -192,15 +193,18 @@ async def _entries(
     return entries
 
 
-def _file(store: Store, tenant: str, charge_point: str, trace: Trace, asked: FrameQuery) -> Response:
+def _file(tenant: str, charge_point: str, trace: Trace, asked: FrameQuery) -> Response:
+    """Raises Problem (503) if there are too many downloads."""
+    found = services()
+    refuse_if_full(found.downloads)
     form: files.Form = files.Text() if asked.format == "text" else files.JsonLines()
+    parts = files.write(found.store, tenant, charge_point, trace, form=form, wants=asked.wants)
     response = Response(
-        files.write(store, tenant, charge_point, trace, form=form, wants=asked.wants),
+        found.downloads.counted(parts),
         200,
         {"Content-Disposition": f'attachment; filename="trace-{trace.id}.{form.suffix}"'},
         content_type=form.content_type,
     )
-    response.timeout = (
-        None  # The timeout of Quart would cut the file off. The kernel cuts off clients that do not read.
-    )
+    # The timeout of Quart would cut the file off. The server cuts off clients that do not read.
+    response.timeout = None
     return response

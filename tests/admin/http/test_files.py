@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from quart import Quart
 
+from admin.downloads import Downloads
 from admin.http.files import Csv, Form, JsonLines, Row, find_format, respond
 
 
@@ -88,7 +89,7 @@ async def test_a_file_has_all_parts_one_after_the_other(form: Form, expected: by
         yield []
         yield [Item("b")]
 
-    response = await respond(parts(), form, "list", {"X": "y"})
+    response = await respond(Downloads(1), parts(), form, "list", {"X": "y"})
     assert await response.get_data(as_text=False) == expected
     assert response.headers["Content-Disposition"] == f'attachment; filename="list.{form.suffix}"'
     assert response.headers["X"] == "y"
