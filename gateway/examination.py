@@ -48,7 +48,8 @@ def examine(path: Path | None, nonce: str, *, with_store: bool) -> Examined:
         return Examined([wrong("gateway settings", str(error))])
     findings = [ok("gateway settings", "every setting is known and has a possible value"), *_examine(config)]
     if with_store:
-        findings = [*trio.run(examine_store, config.store), *findings]
+        own_pepper = config.security.pepper.encode()
+        findings = [*trio.run(examine_store, config.store, own_pepper), *findings]
     return Examined(findings, mark(nonce, config.store.url), mark(nonce, config.security.pepper))
 
 

@@ -50,9 +50,10 @@ def doctor(
 ) -> None:
     """Examine a store and the settings of csms before production, and say what is wrong.
 
-    Give the configuration files of your processes, or only the URL of the store. With both files, the command
-    also makes sure that the processes use the same store and the same pepper. CSMS__ variables override the
-    files, as they do when the processes start.
+    Give the configuration files of your processes, or only the URL of the store. With a file, the command
+    also compares the pepper with that of the store. With both files, it also makes sure that the processes
+    use the same store and the same pepper. CSMS__ variables override the files, as they do when the processes
+    start.
 
     Each line has a verdict: `ok`, `warning` or `wrong`. A line that is not `ok` says what to do. The exit
     code is 1 if something is wrong, and otherwise 0. The command writes one key to the store, which it
@@ -134,7 +135,7 @@ def _examine_admin(path: Path, environ: dict[str, str], nonce: str) -> Examined:
         return Examined([wrong("admin settings", str(error))])
     return Examined(
         [
-            *trio.run(examine_store, config.store),
+            *trio.run(examine_store, config.store, config.security.pepper.encode()),
             ok("admin settings", "every setting is known and has a possible value"),
             *examine_admin(config),
         ],

@@ -19,6 +19,7 @@ from state.redis import checks, url
 from state.redis.connection import BROKEN, Arg, Ask, RedisConnection
 from state.redis.transport import connect
 from state.store import StoreConfig
+from state.tenants import pepper
 
 _ROUND_TRIPS = 200
 _MEASURE_S = 3.0
@@ -27,11 +28,14 @@ _PROBE_MS = 60_000
 _CLOCK_AHEAD_MS = 5_000
 
 
-async def examine_store(config: StoreConfig) -> list[Finding]:
-    """Examine the server of `config`. Raises nothing because of the server."""
+async def examine_store(config: StoreConfig, own_pepper: bytes | None = None) -> list[Finding]:
+    """Examine the server of `config`, and whether the pepper is that of its store.
+
+    Raises nothing because of the server.
+    """
     found: list[Finding] = []
     try:
-        await _examine(config, found)
+        await _examine(config, own_pepper, found)
     except StateError as error:
         found.append(wrong("connection", str(error)))
     except trio.TooSlowError:
@@ -47,7 +51,7 @@ async def examine_store(config: StoreConfig) -> list[Finding]:
     return found
 
 
-async def _examine(config: StoreConfig, found: list[Finding]) -> None:
+async def _examine(config: StoreConfig, own_pepper: bytes | None, found: list[Finding]) -> None:
     address = url.parse(config.url)
     began = monotonic()
     with trio.fail_after(config.timeout_s):
@@ -62,6 +66,8 @@ async def _examine(config: StoreConfig, found: list[Finding]) -> None:
             text = "the URL turns off the check of the server's certificate; remove that option"
             found.append(warning("connection", text))
         await _examine_server(ask, config, found)
+        if own_pepper is not None:
+            found += await _examine_pepper(ask, own_pepper)
     finally:
         connection.close()
 
@@ -165,9 +171,30 @@ async def _examine_contents(ask: Ask) -> list[Finding]:
     except StateError as error:
         return [wrong(subject, str(error))]
     values = ", ".join(
-        f"{name.decode()} {value.decode(errors='replace')}" for name, value in sorted(record.items())
+        f"{name.decode()} {value.decode(errors='replace')}"
+        for name, value in sorted(record.items())
+        if name != pepper.FIELD.encode()  # It has bytes that are no text.
     )
     return [ok(subject, f"this release can read the store ({values})"), *await _examine_nodes(ask)]
+
+
+async def _examine_pepper(ask: Ask, own: bytes) -> list[Finding]:
+    subject = "pepper"
+    [known] = await ask([("HGET", keys.META, pepper.FIELD)])
+    if isinstance(known, ResponseError):
+        return []  # The finding about the contents reports this.
+    if known is None:
+        return [
+            ok(subject, "the store knows no pepper yet; the first process that starts makes its own known")
+        ]
+    if pepper.is_right(own, known):
+        return [ok(subject, "security.pepper is the one with which the tokens and API keys were made")]
+    text = (
+        "security.pepper is not the one with which the tokens and API keys in this store were made, so no"
+        " process starts with it; give this process the pepper of the others, or, if you changed it on"
+        " purpose, run csms store accept-pepper"
+    )
+    return [wrong(subject, text)]
 
 
 async def _examine_nodes(ask: Ask) -> list[Finding]:

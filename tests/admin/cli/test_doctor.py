@@ -6,8 +6,11 @@ from subprocess import CompletedProcess
 
 import msgspec
 import pytest
+import trio
 
 from state.doctor.findings import Finding
+from state.store import StoreConfig, open_store
+from state.tenants import pepper
 from tests.support.up_process import csms, one_line
 from tests.support.valkey_server import ValkeyServer
 
@@ -97,6 +100,20 @@ def test_different_peppers_and_different_stores_are_found_without_showing_either
     assert "different peppers" in said[1].text
     assert code == 1
     assert not any(other in each.text or PEPPER in each.text for each in findings)
+
+
+@pytest.mark.parametrize(("process", "text"), [("gateway", GATEWAY), ("admin", ADMIN)])
+def test_a_pepper_that_is_not_that_of_the_store_is_found(
+    write_config: Write, right: ValkeyServer, process: str, text: str
+) -> None:
+    async def remember() -> None:
+        async with open_store(StoreConfig(url=right.url)) as store:
+            await pepper.check(store, b"abcdefghij" * 4)
+
+    trio.run(remember)
+    code, findings = examine(f"--{process}", write_config(process, text))
+    assert "is not the one with which the tokens" in bad(findings)["pepper"]
+    assert code == 1
 
 
 def test_an_unknown_setting_of_either_process_is_one_finding(write_config: Write) -> None:

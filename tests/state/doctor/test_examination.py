@@ -13,6 +13,7 @@ from state.doctor.findings import Finding
 from state.nodes import nodes
 from state.nodes.nodes import NodeRecord
 from state.store import StoreConfig, open_store
+from state.tenants import pepper
 from tests.support.fault_proxy import fault_proxy
 from tests.support.valkey_server import ValkeyServer
 
@@ -160,6 +161,29 @@ async def test_a_store_of_a_newer_release_is_wrong_and_stays_as_it_is(private_va
     before = private_valkey.ask(f"HGETALL {keys.META}".encode())
     assert (await examine(private_valkey.url))["contents"].verdict == "wrong"
     assert private_valkey.ask(f"HGETALL {keys.META}".encode()) == before
+
+
+async def test_the_pepper_is_compared_with_that_of_the_store_without_showing_anything_of_it(
+    private_valkey: ValkeyServer,
+) -> None:
+    own, other = b"0123456789" * 4, b"abcdefghij" * 4
+    config = StoreConfig(url=private_valkey.url)
+
+    async def find(given: bytes | None) -> list[Finding]:
+        found = await examine_store(config, given)
+        assert all(each.text.isprintable() for each in found)
+        return [each for each in found if each.subject == "pepper"]
+
+    [unknown] = await find(own)
+    assert (unknown.verdict, "knows no pepper yet" in unknown.text) == ("ok", True)
+    assert private_valkey.ask(b"DBSIZE") == b":0\r\n"
+    async with open_store(config) as store:
+        await pepper.check(store, own)
+    [right], [wrong] = await find(own), await find(other)
+    assert right.verdict == "ok"
+    assert wrong.verdict == "wrong"
+    assert "security.pepper is not the one" in wrong.text
+    assert await find(None) == []
 
 
 async def test_a_database_of_other_programs_is_a_warning_and_gets_no_record_of_csms(
