@@ -3,12 +3,15 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from state import holds
 from state import keys as key_names
 from state.keys import ChargePointKeys
 from state.nodes.leases import Lease, require
 from state.store import Store
 from state.tenants.id_tags import fold
+from state.transactions.listing import public_id
 
 _PAGE = 1000
 
@@ -73,24 +76,50 @@ async def list_with_open(store: Store, partition: int, tenants: Iterable[str]) -
     return found
 
 
+def superseding(charge_point: str, connector_id: int | None, earlier: int, later: int) -> bytes:
+    """Return the data of the event about a transaction whose connector began another one."""
+    return msgspec.json.encode(
+        {
+            "transaction_id": public_id(charge_point, earlier),
+            "superseded_by": public_id(charge_point, later),
+            "connector_id": connector_id,
+        }
+    )
+
+
 async def set_pointers(store: Store, lease: Lease) -> None:
     """Note on which connectors the transactions run that began while the lease was lost.
 
-    Call this after the lease was taken again. Raises Superseded or LeaseLost.
+    Of two transactions of a connector, the later one supersedes the earlier one, whose hold is released. Call
+    this after the lease was taken again. Raises Superseded or LeaseLost.
     """
-    keys = lease.keys
     for connector, pointer in list(lease.unpointed.items()):
-        [word] = await store.step(
+        superseded = await _set_pointer(store, lease, connector, pointer)
+        if superseded is not None:
+            await release_hold(store, lease.keys, superseded)
+        if lease.unpointed.get(connector) == pointer:
+            del lease.unpointed[connector]
+
+
+async def _set_pointer(store: Store, lease: Lease, connector: int, pointer: str) -> Hold | None:
+    """Return the hold of the transaction that is superseded, if there is one."""
+    keys, id_, other = lease.keys, int(pointer.partition(" ")[0]), None
+    while True:
+        event = b""
+        if other is not None:
+            event = superseding(keys.id, connector, min(id_, other.id), max(id_, other.id))
+        word, *named = await store.step(
             "transactions/set_pointer",
             (
                 *(*lease.head_keys(), keys.open, keys.open_transactions),
-                keys.transaction(pointer.partition(" ")[0]),
+                *(keys.transaction(id_), keys.transaction("" if other is None else other.id)),
             ),
-            (*lease.head_args(), connector, pointer),
+            (*lease.head_args(), connector, pointer, event),
         )
         require(word)
-        if lease.unpointed.get(connector) == pointer:
-            del lease.unpointed[connector]
+        if word != b"again":
+            return read_hold(named[0]) if named else None
+        other = read_open(named[0])
 
 
 async def read_start_times(store: Store, keys: ChargePointKeys, id_: int) -> tuple[int, int] | None:

@@ -18,7 +18,7 @@ from state.store import Store
 from state.tenants.id_tags import fold
 from state.transactions.as_sent import NOTHING_REPAIRED, AsSent, fingerprint
 from state.transactions.listing import index_name, public_id
-from state.transactions.running import Hold, Open, read_hold, read_open
+from state.transactions.running import Hold, Open, read_hold, read_open, superseding
 
 _LAST_ID = 2**31 - 1
 _ATTEMPTS = 5
@@ -226,7 +226,9 @@ async def _propose(
         "answer": answer,
         "as_sent": start.as_sent.fields,
     }
-    superseding = b"" if running is None else _superseding(start, running, keys.id, proposed)
+    event_of_other = (
+        b"" if running is None else superseding(keys.id, start.connector_id, running.id, proposed)
+    )
     return await store.step(
         "transactions/start",
         (
@@ -252,20 +254,9 @@ async def _propose(
             index_name(keys.id, start.started_ms, proposed),
             msgspec.json.encode(event),
             _reservation(start, reservation),
-            superseding,
+            event_of_other,
             *flatten(fields),
         ),
-    )
-
-
-def _superseding(start: Start, running: Open, charge_point: str, proposed: int) -> bytes:
-    """Return the event about the transaction that the new one supersedes."""
-    return msgspec.json.encode(
-        {
-            "transaction_id": public_id(charge_point, running.id),
-            "superseded_by": public_id(charge_point, proposed),
-            "connector_id": start.connector_id,
-        }
     )
 
 

@@ -1,13 +1,15 @@
 """A transaction that began while the lease was lost gets its connector after the lease was taken again."""
 
 import pytest
+import trio
 
-from state import transactions
-from state.errors import LeaseLost, Superseded
+from state import holds, transactions
+from state.errors import LeaseLost, StoreUnavailable, Superseded
 from state.nodes.leases import Lease
 from state.store import Store
 from state.transactions import running
-from tests.support.transactions import ANSWER, a_start, a_stop, claimed
+from state.transactions.starting import Limit
+from tests.support.transactions import ANSWER, a_start, a_stop, claimed, events
 
 
 async def start_while_lost(store: Store) -> tuple[Lease, int]:
@@ -48,6 +50,94 @@ async def test_a_later_transaction_on_the_connector_stays_noted_as_running(store
     later = await transactions.start(store, lease, a_start(meter_start=7), ANSWER)
     await running.set_pointers(store, lease)
     assert await runs(store, lease) == [later.id]
+
+
+async def superseded(store: Store, lease: Lease) -> list[tuple[int, int]]:
+    """Return each transaction that an event says was superseded, with the one that began after it."""
+    found = []
+    for kind, data in await events(store, lease):
+        if kind == "transaction.superseded":
+            assert data["connector_id"] == 1
+            ids = (data["transaction_id"], data["superseded_by"])
+            found.append(tuple(int(one.rpartition(".")[2]) for one in ids))
+    return [(earlier, later) for earlier, later in found]
+
+
+async def by(store: Store, lease: Lease, number: int) -> int | None:
+    found = await transactions.get(store, lease.keys.tenant, f"{lease.keys.id}.{number}")
+    assert found is not None
+    assert (found.superseded_by is None) == (found.superseded_ms is None)
+    return found.superseded_by
+
+
+async def limited(store: Store, lease: Lease, tag: str, meter: int) -> int:
+    """Start a transaction of a driver with a limit."""
+    start = a_start(id_tag=tag, meter_start=meter)
+    outcome = await transactions.start(store, lease, start, ANSWER, limit=Limit(2, ANSWER))
+    return outcome.id
+
+
+async def held(store: Store, lease: Lease, tag: str) -> int:
+    return len(await holds.list_(store, lease.keys.tenant, tag))
+
+
+async def test_a_transaction_that_is_noted_later_supersedes_the_one_that_ran_before(store: Store) -> None:
+    lease = await claimed(store, epoch=4)
+    first = await limited(store, lease, "A", 1)
+    await store.execute("HSET", lease.keys.lease, "epoch", 3)
+    second = await limited(store, lease, "B", 2)
+    assert await by(store, lease, first) is None
+    await store.execute("HSET", lease.keys.lease, "epoch", 4)
+    unpointed = dict(lease.unpointed)
+    for _ in range(2):  # A lost reply makes the session repeat the step.
+        lease.unpointed |= unpointed
+        await running.set_pointers(store, lease)
+        assert await runs(store, lease) == [second]
+        assert await by(store, lease, first) == second
+        assert await by(store, lease, second) is None
+        assert await superseded(store, lease) == [(first, second)]
+        assert (await held(store, lease, "A"), await held(store, lease, "B")) == (0, 1)
+
+
+async def test_a_hold_whose_release_failed_is_released_when_the_step_is_repeated(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = await claimed(store, epoch=4)
+    await limited(store, lease, "A", 1)
+    await store.execute("HSET", lease.keys.lease, "epoch", 3)
+    await limited(store, lease, "B", 2)
+    await store.execute("HSET", lease.keys.lease, "epoch", 4)
+
+    async def fail(*_: object) -> None:
+        await trio.lowlevel.checkpoint()
+        raise StoreUnavailable("the store is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "release_hold", fail)
+        with pytest.raises(StoreUnavailable):
+            await running.set_pointers(store, lease)
+    assert await held(store, lease, "A") == 1
+    await running.set_pointers(store, lease)
+    assert await held(store, lease, "A") == 0
+
+
+async def test_a_transaction_that_a_later_one_followed_before_it_was_noted_is_superseded(
+    store: Store,
+) -> None:
+    lease = await claimed(store, epoch=4)
+    await store.execute("HSET", lease.keys.lease, "epoch", 3)
+    first = await limited(store, lease, "A", 1)
+    await store.execute("HSET", lease.keys.lease, "epoch", 4)
+    unpointed = dict(lease.unpointed)
+    second = await limited(store, lease, "B", 2)
+    for _ in range(2):
+        lease.unpointed |= unpointed
+        await running.set_pointers(store, lease)
+        assert await runs(store, lease) == [second]
+        assert await by(store, lease, first) == second
+        assert await by(store, lease, second) is None
+        assert await superseded(store, lease) == [(first, second)]
+        assert (await held(store, lease, "A"), await held(store, lease, "B")) == (0, 1)
 
 
 @pytest.mark.parametrize(("epoch", "holder", "error"), [(3, "node/1", LeaseLost), (5, "node/2", Superseded)])
