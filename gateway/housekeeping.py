@@ -16,7 +16,7 @@ from gateway.service import collector, machine
 from gateway.session.link import Link
 from gateway.timers import visit
 from gateway.token_uses import TokenUses
-from gateway.upkeep import AUDIT_S, HOLDS_S, PENDING_S, SEEN_S, SEEN_TURN_S, Upkeep
+from gateway.upkeep import AUDIT_S, HOLDS_S, PENDING_S, SEEN_S, SEEN_TURN_S, WAITING_S, Upkeep
 from gateway.websocket.close_codes import Close
 from gateway.websocket.large_messages import LargeMessages
 from state.charge_points import refusals
@@ -56,6 +56,7 @@ async def keep(
         nursery.start_soon(visit, AUDIT_S, "audit", upkeep.compare)
         nursery.start_soon(every, STORE_S, "full_audit", upkeep.follow_store)
         nursery.start_soon(visit, PENDING_S, "pending", upkeep.wake_pending)
+        nursery.start_soon(visit, WAITING_S, "waiting", upkeep.wake_waiting)
         nursery.start_soon(visit, SEEN_S, "seen", upkeep.store_seen, SEEN_TURN_S)
         nursery.start_soon(visit, HOLDS_S, "holds", upkeep.prolong_holds)
         nursery.start_soon(every, TOKENS_S, "tokens", check_tokens, node, hub)

@@ -5,7 +5,7 @@ partition, and the node compares these sets with its sessions.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 import trio
@@ -13,6 +13,7 @@ import trio
 from gateway.hub import Hub
 from gateway.node import Node
 from gateway.session.link import Link
+from state import keys as key_names
 from state import transactions
 from state.commands import waiting
 from state.keys import ChargePointKeys, split
@@ -23,6 +24,11 @@ log = structlog.get_logger()
 
 AUDIT_S = 10.0
 PENDING_S = 5.0
+WAITING_S = 60.0
+"""Time between two looks at the commands that wait until their charge points are online.
+
+Most of their charge points are offline, so these are many for few sessions.
+"""
 SEEN_S = 300.0
 SEEN_TURN_S = 10.0
 """Time between two turns of `store_seen`.
@@ -43,8 +49,8 @@ class Upkeep:
         self._identity = node.store.identity
         self._ghosts: dict[int, set[str]] = {}
         """Charge points that the store lists for this node, but that had no session at the last look."""
-        self._ranks: dict[int, int] = {}
-        """Rank of the command at which the next look at a partition begins, if it is not the first."""
+        self._ranks: dict[str, int] = {}
+        """Rank of the command at which the next look at a sorted set begins, if it is not the first."""
 
     # --- Leases ------------------------------------------------------------------------------------
 
@@ -124,15 +130,22 @@ class Upkeep:
 
     async def wake_pending(self, partitions: Sequence[int]) -> None:
         """Wake each session that has pending commands. The message about a command may have been lost."""
-        places = [
-            (partition, self._ranks.pop(partition, 0))
+        await self._wake(partitions, key_names.overdue)
+
+    async def wake_waiting(self, partitions: Sequence[int]) -> None:
+        """Wake each session that has commands which waited until the charge point is online."""
+        await self._wake(partitions, key_names.waiting)
+
+    async def _wake(self, partitions: Sequence[int], deadlines: Callable[[int], str]) -> None:
+        read = [
+            (partition, self._ranks.pop(deadlines(partition), 0))
             for partition in partitions
             if self._hub.of_partition(partition)
         ]
-        pages = await waiting.list_waiting(self._node.store, places)
-        for (partition, rank), members in zip(places, pages, strict=True):
+        pages = await waiting.list_waiting(self._node.store, read, deadlines)
+        for (partition, rank), members in zip(read, pages, strict=True):
             if len(members) == waiting.PAGE:
-                self._ranks[partition] = rank + waiting.PAGE
+                self._ranks[deadlines(partition)] = rank + waiting.PAGE
             for member in dict.fromkeys(members):
                 if (session := self._hub.find(member)) is not None:
                     session.calls.wake()

@@ -146,6 +146,8 @@ class ChargePointKeys:
     unreadable_fact_order = _SeldomKey("unreadable-fact-order")
     """Ids of the unreadable facts by the time at which each of them came last."""
     unreadable_facts = _SeldomKey("unreadable-facts")
+    waiting_commands = _SeldomKey("waiting-commands")
+    """Ids of the commands that wait until the charge point is online, the oldest first."""
 
     def __init__(self, tenant: str, charge_point: str) -> None:
         self.tenant = tenant
@@ -174,6 +176,10 @@ class ChargePointKeys:
     @property
     def seen(self) -> str:
         return seen(self.partition)
+
+    @property
+    def waiting(self) -> str:
+        return waiting(self.partition)
 
     @property
     def failed_starts(self) -> str:
@@ -229,6 +235,11 @@ def held(partition: int, incarnation: str) -> str:
 
 def overdue(partition: int) -> str:
     return f"{tag(partition)}:overdue"
+
+
+def waiting(partition: int) -> str:
+    """Return the key of the commands that wait until their charge points are online, by deadline."""
+    return f"{tag(partition)}:waiting"
 
 
 def unpacked(partition: int) -> str:

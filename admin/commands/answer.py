@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from admin.commands.preconditions import When
 from admin.commands.secrets import WITH_LOCATION
 from admin.http import times
 from admin.http.times import Time
@@ -32,10 +33,20 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[str, msgspec.Meta(description="Id of the command.", examples=["a3.Zt1bnqkC9T4Yl2rH0dW5uA"])]
     charge_point: Annotated[str, msgspec.Meta(description="Identity of the charge point.", examples=["CP-1"])]
     action: Annotated[str, msgspec.Meta(description="The OCPP action.", examples=["RemoteStopTransaction"])]
+    when: Annotated[
+        When,
+        msgspec.Meta(
+            description="`now` means that the command was to be sent at once. `online` means that it may "
+            "wait until the charge point is online.",
+            examples=["now"],
+        ),
+    ]
     status: Annotated[
         Status,
         msgspec.Meta(
             description="Progress of the command.\n\n"
+            "- `waiting`: the command waits until the charge point is online and accepted, and for its "
+            "turn.\n"
             "- `queued`: the command waits for its turn.\n"
             "- `sent`: the command was sent, and csms waits for the answer.\n"
             "- `answered`: the charge point answered. The member `response` has the answer, which may say "
@@ -47,7 +58,9 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
             "- `offline`: the command was not sent, because the charge point was not connected.\n"
             "- `busy`: the command was not sent, because too many commands waited.\n"
             "- `unknown`: the command was sent, but the connection or the gateway process ended before the "
-            "answer came. `reason` says which.\n\n"
+            "answer came. `reason` says which.\n"
+            "- `cancelled`: an operator cancelled the command before it was sent, or deleted the charge "
+            "point while the command was waiting.\n\n"
             "A command in status `timeout` or `unknown` may still become `answered` or `error`."
         ),
     ]
@@ -99,7 +112,13 @@ class CommandAnswer(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     created_at: Annotated[Time, msgspec.Meta(description="When the API accepted the command.")]
-    deadline_at: Annotated[Time, msgspec.Meta(description="Deadline for the answer of the charge point.")]
+    deadline_at: Annotated[
+        Time,
+        msgspec.Meta(
+            description="Deadline for the answer of the charge point. While the status is `waiting`, this is "
+            "the time at which csms gives up waiting for the charge point."
+        ),
+    ]
     sent_at: Annotated[
         Time | None,
         msgspec.Meta(description="When the command was sent. null means that the command was not sent."),
@@ -131,6 +150,7 @@ def answer_of(command: Command, warnings: tuple[str, ...] = ()) -> CommandAnswer
         id=command.id,
         charge_point=command.charge_point,
         action=command.action,
+        when="now" if command.waits_until_ms is None else "online",
         status=command.status,
         response=response,
         error=shown,

@@ -5,8 +5,8 @@ from typing import Annotated
 import msgspec
 
 PROBLEMS = {
-    409: "The charge point is offline, or the specification forbids the command. csms sent nothing to the "
-    "charge point.",
+    409: "The charge point is offline, the specification forbids the command, or the command was cancelled. "
+    "csms sent nothing to the charge point.",
     429: "Too many commands wait for this charge point. csms sent nothing to the charge point. The header "
     "Retry-After says when to try again.",
     502: "The charge point answered with a CALLERROR, or csms cannot read the answer. The `code`, "

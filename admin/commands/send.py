@@ -1,5 +1,6 @@
 """Send a command and wait for its end. Every route that sends a command uses this module."""
 
+import math
 from collections.abc import Coroutine
 from contextlib import suppress
 from functools import partial
@@ -11,6 +12,7 @@ from quart import Response, g
 
 from admin.commands import preconditions, secrets
 from admin.commands.answer import CommandAnswer, CommandError, answer_of
+from admin.commands.preconditions import When
 from admin.commands.warnings import View, warnings_for
 from admin.http import bodies, lookup
 from admin.http.problems import Problem, not_found, store_away
@@ -39,12 +41,18 @@ WAITING_MAX = 2_000
 
 A further request gets 202 without waiting.
 """
+ONLINE_S = 24 * 3600.0
+"""How long a command with `when=online` waits for its charge point, unless the request says otherwise."""
 RESUBMIT_S = 0.25
 """Pause, in seconds, before a submission whose reply was lost is repeated."""
 _NO_ANSWER = (504, "deadline-passed", "The deadline passed without an answer; a late one shows under `id`.")
 _CONNECTION_ENDED = (
     "The connection of the charge point ended before it answered, so the charge point may have acted on the "
     "command."
+)
+_FULL = (
+    f"{commands.LIMIT} commands wait already until this charge point is online, so this one will not be sent; "
+    "cancel one of them, or try again when they were sent or have expired."
 )
 _FAILURES = {
     "timeout": _NO_ANSWER,
@@ -68,6 +76,7 @@ _FAILURES = {
         "busy",
         "Too many commands wait for this charge point, so nothing was sent; try again after Retry-After.",
     ),
+    "cancelled": (409, "cancelled", "The command was cancelled before it was sent, so nothing was sent."),
 }
 """HTTP status, kind and detail of the problem, by the status of the command that got no answer."""
 
@@ -105,25 +114,32 @@ async def send(
     wait_for: WaitFor = "answer",
     idempotency_key: str | None = None,
     firmware_sha256: bytes | None = None,
+    when: When = "now",
+    online_s: float = ONLINE_S,
 ) -> Sent:
     """Record a command and wait for its end, or for the transaction that begins because of it.
 
-    The wait lasts `wait_s` at most, by default `timeout_s`. Raises Problem: 404 for an unknown charge point,
+    The wait lasts `wait_s` at most, by default `timeout_s`. With `when="online"`, the command is sent as
+    soon as the charge point is online and accepted, at the latest after `online_s`. Then `timeout_s` counts
+    from the sending, and the default of `wait_s` is 0. Raises Problem: 404 for an unknown charge point,
     409 for a command that must not be sent, 422 for a payload that is too large or an Idempotency-Key that
     another command has used, and 503 if the store does not answer.
     """
     store, action = services.store, actions.OF_REQUEST[type(request)].name
     record = await lookup.charge_point(store, tenant, charge_point)
     try:
-        preconditions.check(action, request, record)
+        preconditions.check(action, request, record, when)
     except Problem:
         # A request that repeats an Idempotency-Key sends no command. It is not refused here, so that it can
         # read the outcome of the first command.
         key = idempotency_key
         if key is None or await commands.under_key(store, tenant, charge_point, key) is None:
             raise
-    warnings = await warnings_for(request, View(store, record, firmware_sha256))
-    wait_s = timeout_s if wait_s is None else wait_s
+    waits_s = online_s if when == "online" else None
+    warnings = await warnings_for(request, View(store, record, firmware_sha256, waits_s))
+    resubmit_s = timeout_s if wait_s is None else min(wait_s, timeout_s)
+    if wait_s is None:
+        wait_s = timeout_s if waits_s is None else 0.0
     id_ = commands.new_id(tenant, charge_point, idempotency_key)
     payload, sealed = secrets.protect(services.pepper, id_, action, _encode(request))
     submit = partial(
@@ -134,6 +150,7 @@ async def send(
         action=action,
         payload=payload,
         ttl_ms=round(timeout_s * 1000),
+        waits_ms=None if waits_s is None else round(waits_s * 1000),
         reply_to=services.inbox.incarnation,
         id_=id_,
         sealed=sealed,
@@ -141,7 +158,7 @@ async def send(
     )
     begun = trio.current_time()
     async with secrets.new_password(services, record, request, id_) as password:
-        submitted = await _submit(submit, min(wait_s, timeout_s), repeated=idempotency_key is not None)
+        submitted = await _submit(submit, resubmit_s, repeated=idempotency_key is not None)
         password.settle(submitted)
     if isinstance(submitted, Conflict):
         raise Problem(
@@ -154,9 +171,11 @@ async def send(
         wait_s = 0.0
     # The deadline is kept on our monotonic clock, because the store's clock may be set. It is not before the
     # deadline of the session, which counts from an earlier moment.
-    deadline = trio.current_time() + submitted.left_ms / 1000
+    waits = submitted.command.waits_until_ms is not None
+    # A command that waits gets the deadline for its answer only when it is sent.
+    deadline = math.inf if waits else trio.current_time() + submitted.left_ms / 1000
     until = begun + wait_s
-    if submitted.fresh and wait_s >= timeout_s:
+    if submitted.fresh and wait_s >= timeout_s and not waits:
         until = max(until, deadline)
     command = await _follow(services, submitted.command, until, deadline, wait_for)
     if trio.current_time() >= deadline:
@@ -165,15 +184,15 @@ async def send(
 
 
 async def _submit(
-    submit: partial[Coroutine[None, None, Submitted | Conflict]], wait_s: float, *, repeated: bool
+    submit: partial[Coroutine[None, None, Submitted | Conflict]], resubmit_s: float, *, repeated: bool
 ) -> Submitted | Conflict:
-    """Record a command. If the reply is lost, ask again under the same id until `wait_s` have passed.
+    """Record a command. If the reply is lost, ask again under the same id until `resubmit_s` have passed.
 
     A command whose reply was lost may have been recorded, and be sent already. `repeated` means that another
     request may have recorded it under the same id. Raises StoreUnavailable, or Problem (503) with the id if
     it is not known whether the command was recorded.
     """
-    until, lost = trio.current_time() + wait_s, False
+    until, lost = trio.current_time() + resubmit_s, False
     while True:
         try:
             submitted = await submit()
@@ -306,7 +325,9 @@ def _failure(answer: CommandAnswer) -> Problem:
     status, kind, detail = _FAILURES[answer.status]
     if answer.reason == "connection_ended":
         detail = _CONNECTION_ENDED
-    headers = {"Retry-After": "5"} if status == 429 else None
+    if answer.status == "busy" and answer.when == "online":
+        detail = _FULL
+    headers = {"Retry-After": "5" if answer.when == "now" else "300"} if status == 429 else None
     return Problem(status, kind, detail, headers=headers, members={"id": answer.id, "command": answer})
 
 

@@ -50,7 +50,7 @@ _LOOK_AGAIN_MS: Final = 10_000
 _LOOK_AGAIN_MS_MAX: Final = 60_000
 _QUEUED_MS: Final = 2_000
 _HOUR_MS: Final = 3_600_000
-_UNSENT: Final = {"offline", "busy", "expired"}
+_UNSENT: Final = {"offline", "busy", "expired", "cancelled"}
 _NO_AUTHORITY: Final = (
     "No admin process has a certificate authority; set pki.directory, then approve the request."
 )

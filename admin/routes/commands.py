@@ -9,7 +9,8 @@ from quart_schema import document_querystring, document_response
 
 from admin.commands import PROBLEMS, CommandAnswer, WaitQuery, send
 from admin.commands.answer import answer_of
-from admin.commands.send import WaitFor
+from admin.commands.preconditions import When
+from admin.commands.send import ONLINE_S, WaitFor
 from admin.http import (
     Next,
     Paging,
@@ -21,16 +22,34 @@ from admin.http import (
     must_exist,
     new_blueprint,
 )
+from admin.http.problems import Problem
 from admin.routes import ocpp_schemas
 from admin.services import current_store, services
 from state import commands
+from state.keys import ChargePointKeys
 
 _KEY = re.compile(r"[!-~]{1,255}")
+ONLINE_S_MAX = 30 * 24 * 3600
 
 blueprint = new_blueprint("commands", "Commands")
 
 
 class CommandQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
+    when: Annotated[
+        When,
+        msgspec.Meta(
+            description="With `online`, the command waits until the charge point is online and accepted. "
+            "`timeout` then counts from the time at which csms sends the command, and the default of `wait` "
+            "is 0."
+        ),
+    ] = "now"
+    online_within: Annotated[
+        Annotated[float, msgspec.Meta(ge=1, le=ONLINE_S_MAX)] | None,
+        msgspec.Meta(
+            description="Seconds for which a command with `when=online` waits for the charge point, 30 days "
+            "at most. The default is 24 hours. If csms cannot send the command in this time, it expires."
+        ),
+    ] = None
     wait_for: Annotated[
         WaitFor,
         msgspec.Meta(
@@ -78,6 +97,10 @@ async def send_command(tenant: str, charge_point: str, action: str) -> Response:
     passed yet. 202 can also mean that 2,000 API requests are waiting for answers already. After a 202 the
     command continues; read its outcome later by the id of the command. csms sends a command even if the
     command does not fit what csms knows of the charge point. `warnings` then says what does not fit.
+
+    With `when=online`, csms also takes a command for a charge point that is offline, and answers 202. At most
+    32 such commands wait for a charge point. csms sends them in their order when the charge point is online
+    and accepted, each of them at most once. A command that waits can be cancelled.
     """
     asked = bodies.query(CommandQuery)
     if asked.wait_for == "transaction" and action != "RemoteStartTransaction":
@@ -85,6 +108,8 @@ async def send_command(tenant: str, charge_point: str, action: str) -> Response:
             f"The action {action} starts no transaction; wait_for=transaction needs RemoteStartTransaction.",
             parameter="wait_for",
         )
+    if asked.online_within is not None and asked.when == "now":
+        raise invalid("A command that is sent now does not wait; add when=online.", parameter="online_within")
     sha256 = asked.firmware_sha256
     if sha256 is not None and action != "SignedUpdateFirmware":
         raise invalid(
@@ -101,6 +126,8 @@ async def send_command(tenant: str, charge_point: str, action: str) -> Response:
         wait_for=asked.wait_for,
         idempotency_key=_idempotency_key(),
         firmware_sha256=None if sha256 is None else bytes.fromhex(sha256),
+        when=asked.when,
+        online_s=ONLINE_S if asked.online_within is None else asked.online_within,
     )
     return send.respond(sent)
 
@@ -138,6 +165,28 @@ async def get_command(tenant: str, command: str) -> Response:
     """
     found = await commands.get(current_store(), tenant, command)
     return bodies.answer(answer_of(must_exist(found, "command")))
+
+
+@blueprint.post("/v1/tenants/<name:tenant>/commands/<name:command>/cancel")
+@document_response(CommandAnswer, 200)
+@describes(problems={409: "The command was sent already, or ended in another way."})
+async def cancel_command(tenant: str, command: str) -> Response:
+    """Cancel a command that csms has not sent yet.
+
+    200 means that csms will not send the command. A command that is cancelled already stays cancelled.
+    """
+    store = current_store()
+    found = must_exist(await commands.get(store, tenant, command), "command")
+    await commands.settle(store, ChargePointKeys(tenant, found.charge_point), found.id, status="cancelled")
+    now = must_exist(await commands.get(store, tenant, command), "command")
+    if now.status == "cancelled":
+        return bodies.answer(answer_of(now))
+    answer = answer_of(now)
+    if answer.sent_at is None:
+        kind, detail = "already-ended", f"The command ended as {now.status}, so there is nothing to cancel."
+    else:
+        kind, detail = "already-sent", "The command was sent already, so it cannot be cancelled any more."
+    raise Problem(409, kind, detail, members={"id": now.id, "command": answer})
 
 
 def _idempotency_key() -> str | None:

@@ -50,6 +50,10 @@ class SessionMemory:
     """Answer to the last BootNotification. None means that csms never saw a BootNotification."""
     policy: RegistrationStatus = "Accepted"
     """Answer that a BootNotification would get now."""
+    booted: bool = False
+    """Whether this session has served a BootNotification."""
+    accepted: trio.Event | None = None
+    """Event that is set when a BootNotification is accepted. None means that nothing waits for that."""
     strict: bool = False
     security_profile: SecurityProfile = 0
     """Security profile with which the charge point proved itself when it connected."""

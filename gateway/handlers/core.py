@@ -38,11 +38,15 @@ async def boot_notification(
     # stored first.
     await charge_point.catch_up()
     booted = await charge_points.boot(charge_point.store, charge_point.lease, charge_point.payload)
-    charge_point.memory.registration = charge_point.memory.policy = booted.status
+    memory = charge_point.memory
+    memory.registration = memory.policy = booted.status
+    memory.booted = True
+    if booted.status == "Accepted" and memory.accepted is not None:
+        memory.accepted.set()
     return core.BootNotificationResult(
         status=booted.status,
         current_time=now_text(),
-        interval=charge_point.memory.heartbeat_interval_s if booted.interval_s is None else booted.interval_s,
+        interval=memory.heartbeat_interval_s if booted.interval_s is None else booted.interval_s,
     )
 
 

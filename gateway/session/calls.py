@@ -1,8 +1,9 @@
 """Our calls to one charge point: claim an operator's command, send it, and store its outcome.
 
-Calls are sent one at a time (OCPP-J 4.1.1), in the order of the pending list. If the store does not confirm a
-claim, the claim is repeated with the same nonce. If an answer comes after the deadline, it still becomes the
-outcome of its command.
+Calls are sent one at a time (OCPP-J 4.1.1), in the order of the pending list, and then of the list of
+commands that wait until the charge point is online. Those are held back until the charge point is accepted.
+If the store does not confirm a claim, the claim is repeated with the same nonce. If an answer comes after the
+deadline, it still becomes the outcome of its command.
 """
 
 import math
@@ -41,6 +42,13 @@ from state.keys import ChargePointKeys
 
 log = structlog.get_logger()
 
+BOOT_S = 3.0
+"""How long after the connection a BootNotification may come, until commands that wait are sent without one.
+
+A charge point that has just started sends a BootNotification at once, and may answer no call before it is
+answered. A charge point that only lost its connection sends none.
+"""
+
 _TOO_BIG = f"{UNREADABLE}the charge point sent a message over the limit, so csms closed the connection"
 
 
@@ -51,6 +59,7 @@ class Calls:
     """
 
     __slots__ = (
+        "_begun",
         "_due",
         "_link",
         "_lost_by",
@@ -62,12 +71,14 @@ class Calls:
         "_working",
     )
 
-    def __init__(self, link: Link, protocol: Protocol) -> None:
+    def __init__(self, link: Link, protocol: Protocol, *, due: bool = False) -> None:
+        """`due` means that commands waited for the charge point when the lease was claimed."""
         self._link = link
         self._protocol = protocol
         self._nursery: trio.Nursery | None = None
         self._working = False
-        self._due = False
+        self._due = due
+        self._begun = trio.current_time()
         self._stored: trio.Event | None = None
         self._outstanding: OutgoingCall | None = None
         self._unwritten: tuple[str, str] | None = None
@@ -163,11 +174,39 @@ class Calls:
                 await trio.sleep_forever()
 
     async def _run_pending(self) -> None:
-        [pending] = await commands.list_pending(self._link.node.store, [self._link.lease])
-        for command_id in pending:
+        lists = await commands.read_lists(self._link.node.store, self._link.lease.keys)
+        waiting = set(lists.waiting)
+        for command_id in (*lists.pending, *lists.waiting):
             if self._link.is_closing:
                 return  # The next session sends the commands that wait.
+            if command_id in waiting and not self._is_settled():
+                self._hold_back()
+                return
             await self._run_one(command_id)
+
+    def _is_settled(self) -> bool:
+        """Return whether the charge point is accepted, and has booted or is not about to boot."""
+        boot_is_over = self._link.memory.booted or trio.current_time() >= self._begun + BOOT_S
+        return boot_is_over and self._is_accepted()
+
+    def _is_accepted(self) -> bool:
+        memory = self._link.memory
+        if memory.registration is None:
+            return memory.policy == "Accepted" and not memory.strict
+        return memory.registration == "Accepted"
+
+    def _hold_back(self) -> None:
+        """Send the commands that wait as soon as the charge point is accepted."""
+        memory = self._link.memory
+        if memory.accepted is None and self._nursery is not None:
+            memory.accepted = trio.Event()
+            self._nursery.start_soon(self._wake_accepted, memory.accepted)
+
+    async def _wake_accepted(self, accepted: trio.Event) -> None:
+        with trio.move_on_at(self._begun + BOOT_S if self._is_accepted() else math.inf):
+            await accepted.wait()
+        self._link.memory.accepted = None
+        self.wake()
 
     async def _run_one(self, command_id: str) -> None:
         nonce = secrets.token_hex(8)

@@ -91,7 +91,7 @@ class Session:
         if claimed.trace is not None:
             self.link.record(claimed.trace, connected=True)
         self._protocol = Protocol(Role.CENTRAL_SYSTEM, strict=record.strict)
-        self.calls = Calls(self.link, self._protocol)
+        self.calls = Calls(self.link, self._protocol, due=claimed.waiting > 0)
 
     async def run(self, pending: Sequence[str], after: Callable[[], Awaitable[None]]) -> Closed:
         """Serve until the connection ends.
@@ -130,6 +130,7 @@ class Session:
             self.link.memory.policy = record.registration
             self.link.memory.strict = self._protocol.strict = record.strict
             self.link.repair_frames(strict=record.strict)
+            self.calls.wake()  # The change may allow commands that were held back.
 
     def _receive(self, frame: bytes) -> Awaitable[None]:
         """Return the coroutine that serves a frame.

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypedDict, Unpack
 import msgspec
 from msgspec import json
 
-from state import guarded, holds
+from state import commands, guarded, holds
 from state import keys as key_names
 from state.charge_points import security
 from state.charge_points.security import Security
@@ -290,14 +290,18 @@ async def delete(
     Its finished transactions stay, with their meter values. With `purge`, they are destroyed, also those that
     an earlier deletion kept. The check and the deletion are one step. False means that nothing was deleted,
     because the charge point was not registered. The remains of an interrupted purge are removed even then.
+    Commands that wait until the charge point is online are cancelled.
     The session of the charge point loses the lease at once, but the caller must close the socket.
     Transactions and meter values that arrive before the socket is closed are stored.
     """
     keys = ChargePointKeys(tenant, charge_point)
+    waiting = (await commands.read_lists(store, keys)).waiting
     event = json.encode({"purged": purge} | ({} if api_key is None else {"api_key": api_key}))
     known = await _delete(store, keys, event, check, purge=purge)
     if isinstance(known, OpenTransactions):
         return known
+    for id_ in waiting:
+        await commands.settle(store, keys, id_, status="cancelled")
     await spellings.forget(store, tenant, charge_point)
     purged = await _bury(store, keys)
     if not purge:

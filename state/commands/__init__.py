@@ -1,6 +1,7 @@
 """Commands that an operator sends to a charge point."""
 
 from state.commands.commands import (
+    LIMIT,
     Conflict,
     Go,
     Gone,
@@ -11,27 +12,32 @@ from state.commands.commands import (
     claim,
     end_overdue,
     forget_secret,
-    get,
     give_back,
-    is_next,
-    list_pending,
-    list_recent,
     mark_unknown,
-    new_id,
-    read_statuses,
     settle,
     settle_call,
     submit,
+)
+from state.commands.lookup import (
+    Lists,
+    get,
+    is_next,
+    list_recent,
+    new_id,
+    read_lists,
+    read_statuses,
     under_key,
 )
 from state.commands.record import Command, command_id
 
 __all__ = [
+    "LIMIT",
     "Command",
     "Conflict",
     "Go",
     "Gone",
     "Late",
+    "Lists",
     "Settled",
     "Submitted",
     "Taken",
@@ -42,10 +48,10 @@ __all__ = [
     "get",
     "give_back",
     "is_next",
-    "list_pending",
     "list_recent",
     "mark_unknown",
     "new_id",
+    "read_lists",
     "read_statuses",
     "settle",
     "settle_call",

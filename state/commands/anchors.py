@@ -52,7 +52,13 @@ async def renew(store: Store, partitions: Iterable[int]) -> int:
 
     A deadline that is right already stays as it is.
     """
-    listed = await store.pipeline([("ZRANGE", keys.overdue(partition), 0, -1) for partition in partitions])
+    listed = await store.pipeline(
+        [
+            ("ZRANGE", deadlines(partition), 0, -1)
+            for partition in partitions
+            for deadlines in (keys.overdue, keys.waiting)
+        ]
+    )
     waiting = [entry.decode().partition(" ") for entries in listed for entry in entries]
     renewed = 0
     for first in range(0, len(waiting), _AT_ONCE):
@@ -76,4 +82,4 @@ async def renew(store: Store, partitions: Iterable[int]) -> int:
 def _call(
     of: ChargePointKeys, id_: str, seen_ms: int, left_ms: int
 ) -> tuple[tuple[str, ...], tuple[str | int, ...]]:
-    return (of.command(id_), of.overdue), (id_, of.member, seen_ms, left_ms)
+    return (of.command(id_), of.overdue, of.waiting), (id_, of.member, seen_ms, left_ms)

@@ -1,16 +1,17 @@
--- Give a queued command to a session, which may then send it.
--- KEYS lease held events command pending overdue | ARGV epoch holder member id nonce moves
+-- Give a queued or waiting command to a session, which may then send it.
+-- KEYS lease held events command pending overdue waiting_commands waiting | ARGV epoch holder member id nonce moves
 -- -> {'go', now_ms, set_ms, deadline_ms, action, payload, sealed} | {'late', now_ms, set_ms, deadline_ms}
 -- | {'taken', status} | {'gone'} | {'newer'} | {'lost'}
 -- The deadline was set at `set_ms`. A second claim with the same nonce gets 'go' again, so a claim whose reply was
--- lost can safely be repeated.
+-- lost can safely be repeated. The deadline for the answer to a waiting command counts from its claim.
 local word = fence(lease, held, events, epoch, holder, member)
 if word ~= 'ok' then return {word} end
-local of, before, claimed_by, deadline_ms, action, payload, sealed, created_ms, anchored_ms = unpack(redis.call('HMGET',
-  command, 'of', 'status', 'nonce', 'deadline_ms', 'action', 'payload', 'sealed', 'created_ms', 'anchored_ms'))
+local of, before, claimed_by, deadline_ms, action, payload, sealed, created_ms, anchored_ms, ttl_ms = unpack(
+  redis.call('HMGET', command, 'of', 'status', 'nonce', 'deadline_ms', 'action', 'payload', 'sealed', 'created_ms',
+  'anchored_ms', 'ttl_ms'))
 if of ~= member then
-  redis.call('LREM', pending, 0, id)
-  redis.call('ZREM', overdue, id .. ' ' .. member)
+  for _, list in ipairs({pending, waiting_commands}) do redis.call('LREM', list, 0, id) end
+  for _, deadlines in ipairs({overdue, waiting}) do redis.call('ZREM', deadlines, id .. ' ' .. member) end
   return {'gone'}
 end
 local status = value_of(before, moves)
@@ -23,6 +24,14 @@ local set_ms = anchored_ms or created_ms
 if left <= 0 then return {'late', now, set_ms, deadline_ms} end
 if status then
   redis.call('HSET', command, 'status', status, 'nonce', nonce, 'epoch', epoch, 'sent_ms', now)
+  if before == 'waiting' then
+    redis.call('LREM', waiting_commands, 0, id)
+    redis.call('ZREM', waiting, id .. ' ' .. member)
+    set_ms, deadline_ms = now, now + ttl_ms
+    redis.call('HSET', command, 'anchored_ms', now, 'deadline_ms', deadline_ms)
+    redis.call('LPUSH', pending, id)
+    redis.call('ZADD', overdue, deadline_ms, id .. ' ' .. member)
+  end
   emit_command(events, member, id, action, status)
 end
 return {'go', now, set_ms, deadline_ms, action, payload, sealed or ''}

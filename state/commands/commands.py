@@ -10,29 +10,33 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from state import keys as key_names
 from state.commands import anchors, table
-from state.commands.record import Command, Why, command_id, digest, is_id, is_of, read_command
+from state.commands.lookup import get, new_id
+from state.commands.record import Command, Why, digest, is_of, read_command
 from state.commands.sealing import Sealed
 from state.commands.table import Status
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.nodes import inbox
 from state.nodes.leases import Lease, require
-from state.paging import Page, list_filtered
 from state.store import Store
 
 KEPT_MS = 24 * 3600 * 1000
 """How long a command can be looked up after its end, and how long its Idempotency-Key is remembered."""
 TTL_MS_MAX = 24 * 3600 * 1000
-_PENDING_PER_ROUND = 1000
+WAITS_MS_MAX = 30 * 24 * 3600 * 1000
+"""How long a command may wait at most until its charge point is online."""
+LIMIT = 32
+"""Greatest number of commands of a charge point in `pending`, and as many in `waiting_commands`."""
 
 _UNWRITTEN = table.text(table.UNWRITTEN)
+_UNWRITTEN_ONLINE = table.text(table.UNWRITTEN_ONLINE)
 _OVERDUE = table.text(table.OVERDUE)
 _CLAIMING = table.text(table.moves_to("sent"))
 _SETTLING = {
     status: table.text(table.moves_to(status)) for status in table.TABLE if status not in table.WAITING
 }
+_UNCLAIMED = table.moves_to("sent").keys()
 _LATE = table.text(table.LATE)
 _ORPHANED = table.text(table.ORPHANED)
 _WATCHERS = (
@@ -108,37 +112,43 @@ async def submit(
     payload: bytes,
     ttl_ms: int,
     reply_to: str,
+    waits_ms: int | None = None,
     idempotency_key: str | None = None,
     id_: str | None = None,
     sealed: Sealed | None = None,
     by: str | None = None,
-    limit: int = 32,
+    limit: int = LIMIT,
 ) -> Submitted | Conflict:
     """Record a command, and wake the node that has the charge point's session.
 
     The command is recorded as `offline` if no session holds the lease of the charge point or the node of that
-    session has left, and as `busy` if `limit` commands wait for it already. `ttl_ms` must be from 1 ms to 24
-    h. `reply_to` is the node to wake when the command ends. `id_` is an id of `new_id`, under which a
-    submission whose reply was lost can be repeated. If the payload holds a secret, `payload` is the masked
-    payload, and `sealed` is the whole one. `by` is the id of the API key that sends the command, or None if
-    csms itself sends it. Raises ValueError, and StoreUnavailable if the command is not
-    known to be recorded.
+    session has left, and as `busy` if `limit` commands wait for it already. With `waits_ms`, the command
+    waits so long until the charge point is online and accepted, and `ttl_ms` counts from the claim. Such a
+    command is recorded as `offline` only if the charge point is not registered. `ttl_ms` must be from 1 ms to
+    24 h, and `waits_ms` from 1 ms to 30 days. `reply_to` is the node to wake when the command ends. `id_` is
+    an id of `new_id`, under which a submission whose reply was lost can be repeated. If the payload holds a
+    secret, `payload` is the masked payload, and `sealed` is the whole one. `by` is the id of the API key that
+    sends the command, or None if csms itself sends it. Raises ValueError, and StoreUnavailable if the command
+    is not known to be recorded.
     """
     body = digest(action, payload) if sealed is None else sealed.digest
     if not 1 <= ttl_ms <= TTL_MS_MAX:
         raise ValueError(f"a command cannot live {ttl_ms} ms; it may live 1 to {TTL_MS_MAX} ms")
+    if waits_ms is not None and not 1 <= waits_ms <= WAITS_MS_MAX:
+        raise ValueError(f"a command cannot wait {waits_ms} ms; it may wait 1 to {WAITS_MS_MAX} ms")
     keys = ChargePointKeys(tenant, charge_point)
     id_ = id_ or new_id(tenant, charge_point, idempotency_key)
+    lists = (keys.pending, keys.overdue) if waits_ms is None else (keys.waiting_commands, keys.waiting)
     asked = monotonic()
     reply = await store.step(
         "commands/submit",
         (
-            *(keys.command(id_), keys.pending, keys.overdue, keys.events),
+            *(keys.command(id_), *lists, keys.events),
             *(keys.lease, keys.record, keys.recent_commands, keys.failed_starts),
         ),
         (
-            *(keys.member, id_, action, payload, body, ttl_ms, KEPT_MS, limit, reply_to),
-            *("" if sealed is None else sealed.ciphertext, by or ""),
+            *(keys.member, id_, action, payload, body, ttl_ms, "" if waits_ms is None else waits_ms),
+            *(KEPT_MS, limit, reply_to, "" if sealed is None else sealed.ciphertext, by or ""),
         ),
         of=keys.lease,
     )
@@ -147,29 +157,24 @@ async def submit(
     command = read_command(id_, reply[2])
     store.clock.learn_now(reply[3], asked)
     left_ms = store.clock.left_ms(reply[3], command.set_ms, command.deadline_ms)
-    if reply[0] == b"known" or command.status != "queued":
-        return Submitted(command, None, fresh=reply[0] == b"fresh", left_ms=left_ms)
     node = reply[1].decode()
+    if reply[0] == b"known" or command.status not in _UNCLAIMED or not node:
+        return Submitted(command, None, fresh=reply[0] == b"fresh", left_ms=left_ms)
     try:
         if await inbox.wake(store, node, inbox.CommandQueued(keys.member)):
             return Submitted(command, node, fresh=True, left_ms=left_ms)
-        # The node has left. Another node may have taken over the charge point and its commands in the
-        # meantime.
-        await settle(store, keys, id_, status="offline")
-        command = await get(store, tenant, id_) or command
+        if waits_ms is None:
+            # The node has left. Another node may have taken over the charge point and its commands in the
+            # meantime.
+            await settle(store, keys, id_, status="offline")
+            command = await get(store, tenant, id_) or command
     except StoreUnavailable:
         pass  # The command is recorded, so the caller must get its id.
     return Submitted(command, None, fresh=True, left_ms=left_ms)
 
 
-def new_id(tenant: str, charge_point: str, idempotency_key: str | None = None) -> str:
-    """Return the id for a new command. An Idempotency-Key always gives the same id."""
-    keys = ChargePointKeys(tenant, charge_point)
-    return command_id(keys.partition) if idempotency_key is None else _id_under_key(keys, idempotency_key)
-
-
 async def claim(store: Store, lease: Lease, id_: str, nonce: str) -> Go | Late | Taken | Gone:
-    """Take a queued command for this session.
+    """Take a queued or waiting command for this session.
 
     If the reply was lost, the session may repeat the claim with the same `nonce`. A command whose deadline
     has passed is recorded as `expired`. Only the session that holds the lease can take a command. Raises
@@ -184,7 +189,7 @@ async def claim(store: Store, lease: Lease, id_: str, nonce: str) -> Go | Late |
         id_,
         lambda: store.step(
             "commands/claim",
-            (*lease.head_keys(), keys.command(id_), keys.pending, keys.overdue),
+            (*lease.head_keys(), *_places(keys, id_)),
             (*lease.head_args(), id_, nonce, _CLAIMING),
         ),
     )
@@ -243,7 +248,7 @@ async def settle(
 
 
 async def give_back(store: Store, keys: ChargePointKeys, id_: str, nonce: str) -> bool:
-    """Put a claimed command that was not written back into the queue, for the next session.
+    """Put a claimed command that was not written back into its list, for the next session.
 
     `nonce` is that of the claim. False means that the claim did not reach the store, or that the command has
     ended. A command whose deadline has passed is recorded as `expired`.
@@ -254,8 +259,8 @@ async def give_back(store: Store, keys: ChargePointKeys, id_: str, nonce: str) -
         id_,
         lambda: store.step(
             "commands/give_back",
-            (keys.command(id_), keys.events),
-            (keys.member, id_, nonce, _UNWRITTEN, _LATE),
+            (keys.command(id_), keys.events, *_places(keys, id_)[1:]),
+            (keys.member, id_, nonce, _UNWRITTEN, _LATE, _UNWRITTEN_ONLINE),
             of=keys.lease,
         ),
     )
@@ -288,71 +293,6 @@ async def mark_unknown(
     return [id_ for id_, _ in found]
 
 
-async def list_pending(store: Store, leases: Sequence[Lease]) -> list[list[str]]:
-    """List the waiting commands (queued or sent) of each charge point, oldest first."""
-    found: list[list[str]] = []
-    for first in range(0, len(leases), _PENDING_PER_ROUND):
-        some = leases[first : first + _PENDING_PER_ROUND]
-        replies = await store.pipeline([("LRANGE", lease.keys.pending, 0, -1) for lease in some])
-        found += [[id_.decode() for id_ in reply] for reply in replies]
-    return found
-
-
-async def is_next(store: Store, keys: ChargePointKeys, id_: str) -> bool:
-    """Return whether this command is the first pending command of the charge point."""
-    first: bytes | None = await store.execute("LINDEX", keys.pending, 0)
-    return first == id_.encode()
-
-
-async def get(store: Store, tenant: str, id_: str) -> Command | None:
-    """Return a command of this tenant.
-
-    A command is stored until 24 h after its end.
-
-    None means that no such command is stored.
-    """
-    if not is_id(id_):
-        return None
-    reply = await store.execute("HGETALL", key_names.command(id_))
-    command = read_command(id_, reply) if reply else None
-    return command if command is not None and command.tenant == tenant else None
-
-
-async def list_recent(
-    store: Store, tenant: str, charge_point: str, *, cursor: str | None = None, limit: int = 100
-) -> Page[Command]:
-    """List the commands of a charge point, the latest first, as long as they are stored. Raises BadCursor."""
-
-    async def load(members: Sequence[bytes]) -> list[tuple[bytes, Command]]:
-        ids = [member.rpartition(b" ")[2].decode() for member in members]
-        replies = await store.hashes([key_names.command(id_) for id_ in ids])
-        return [
-            (member, read_command(id_, reply))
-            for member, id_, reply in zip(members, ids, replies, strict=True)
-            if reply
-        ]
-
-    recent = ChargePointKeys(tenant, charge_point).recent_commands
-    return await list_filtered(store, [recent], load, limit=limit, cursor=cursor, descending=True)
-
-
-async def read_statuses(store: Store, ids: Sequence[str]) -> list[Status | None]:
-    """Return the status of each command. None means that no such command is stored."""
-    if not ids:
-        return []
-    replies = await store.pipeline([("HGET", key_names.command(id_), "status") for id_ in ids])
-    return [None if reply is None else reply.decode() for reply in replies]
-
-
-async def under_key(store: Store, tenant: str, charge_point: str, idempotency_key: str) -> Command | None:
-    """Return the command that was submitted with this Idempotency-Key."""
-    return await get(store, tenant, _id_under_key(ChargePointKeys(tenant, charge_point), idempotency_key))
-
-
-def _id_under_key(keys: ChargePointKeys, idempotency_key: str) -> str:
-    return command_id(keys.partition, f"{keys.member}/{key_names.encode(idempotency_key)}")
-
-
 def settle_call(
     keys: ChargePointKeys,
     id_: str,
@@ -368,11 +308,16 @@ def settle_call(
     texts = [(given or b"").decode(errors="replace") for given in (response, error)]
     return (
         (
-            *(keys.command(id_), keys.pending, keys.overdue, keys.events),
+            *(*_places(keys, id_), keys.events),
             *(keys.charging_profile_doubts, keys.local_list, keys.record, keys.lease, keys.failed_starts),
         ),
         (keys.member, id_, moves, _WATCHERS, when, why or "", *texts, KEPT_MS),
     )
+
+
+def _places(keys: ChargePointKeys, id_: str) -> tuple[str, str, str, str, str]:
+    """Return the KEYS `command pending overdue waiting_commands waiting` of a step."""
+    return keys.command(id_), keys.pending, keys.overdue, keys.waiting_commands, keys.waiting
 
 
 async def _expire(store: Store, keys: ChargePointKeys, id_: str) -> None:

@@ -43,6 +43,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     error: msgspec.Raw | None = None
     created_ms: int
     deadline_ms: int
+    """Deadline for the answer, or the end of the wait while the status is `waiting`."""
     anchored_ms: int | None = None
     """When the deadline was set again, because the server's clock was set. None means that it never was."""
     sent_ms: int | None = None
@@ -51,6 +52,10 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """Why the outcome of a command is `unknown`."""
     by: str | None = None
     """Id of the API key that sent the command. None for csms itself, and for commands of older releases."""
+    waits_until_ms: int | None = None
+    """How long a command with `when=online` may wait. None means that the command does not wait."""
+    ttl_ms: int | None = None
+    """How long a command with `when=online` may take from its claim to its answer."""
     transaction: str | None = None
     """Public id of the transaction that began because of this RemoteStartTransaction."""
 

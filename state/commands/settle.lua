@@ -1,5 +1,5 @@
 -- Record the end of a command, if its present status allows that end.
--- KEYS command pending overdue events profile_doubts local_list record lease failed_starts
+-- KEYS command pending overdue waiting_commands waiting events profile_doubts local_list record lease failed_starts
 -- | ARGV member id moves watchers when why response refusal kept_ms
 -- -> {'settled', status, reply_to} | {'taken', status} | {'gone'}
 -- WITH charging_profiles local_list deletion unanswered failed_starts
@@ -17,8 +17,8 @@ elseif status and when ~= '' then
   status = tonumber(claimed_epoch or '0') < tonumber(when) and status
 end
 if known and not status then return {'taken', before} end
-redis.call('LREM', pending, 0, id)
-redis.call('ZREM', overdue, id .. ' ' .. member)
+for _, list in ipairs({pending, waiting_commands}) do redis.call('LREM', list, 0, id) end
+for _, deadlines in ipairs({overdue, waiting}) do redis.call('ZREM', deadlines, id .. ' ' .. member) end
 if not known then return {'gone'} end
 redis.call('HSET', command, 'status', status, 'settled_ms', now)
 redis.call('HDEL', command, 'sealed')

@@ -1,7 +1,7 @@
 """The sweep ends overdue commands that no session has ended in time.
 
-A queued command becomes `expired`, and a sent command becomes `timeout`. If the server's clock was set, the
-deadlines of the waiting commands are set again before anything is ended.
+A queued or waiting command becomes `expired`, and a sent command becomes `timeout`. If the server's clock was
+set, the deadlines of all these commands are set again before anything is ended.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from state.keys import ChargePointKeys
 from state.store import Store
 
 BATCH = 16
-"""Greatest number of commands of one partition that one sweep ends.
+"""Greatest number of waiting commands of one partition that one sweep ends, and of queued and sent ones.
 
 The commands with the oldest deadlines come first.
 """
@@ -27,7 +27,7 @@ _OVERDUE = table.text(table.OVERDUE)
 
 
 async def sweep_overdue(store: Store, partitions: Iterable[int] = range(keys.PARTITIONS)) -> int:
-    """End at most `BATCH` overdue commands of each of these partitions, and return how many were ended.
+    """End overdue commands of each of these partitions, and return how many were ended.
 
     This takes two round trips, or one if nothing is overdue. Several nodes may sweep the same partition. A
     process that waits for a command is not woken, because that process itself reads the record at the
@@ -39,8 +39,9 @@ async def sweep_overdue(store: Store, partitions: Iterable[int] = range(keys.PAR
     now = store.server_time_ms()
     found = await store.pipeline(
         [
-            ("ZRANGE", keys.overdue(partition), "-inf", now, "BYSCORE", "LIMIT", 0, BATCH)
+            ("ZRANGE", deadlines(partition), "-inf", now, "BYSCORE", "LIMIT", 0, BATCH)
             for partition in partitions
+            for deadlines in (keys.overdue, keys.waiting)
         ]
     )
     calls = []

@@ -10,6 +10,11 @@ order of deadlines). A command that has ended is removed from both sets. If the 
 queue is full, the command is never sent. The record of such a command has the status `offline` or `busy` from
 the beginning.
 
+Waiting for the charge point. A command with `when=online` is `waiting` until a session claims it, even if the
+charge point is online already. It is then in `waiting_commands` and `waiting`, which are like `pending` and
+`overdue`, but have their own bounds. Its deadline is the end of the wait. The claim gives it the deadline for
+the answer, and moves it to `pending` and `overdue`.
+
 Sent. A session claims a command right before it writes the call to its socket. The claim of a command has a
 nonce. A second claim with the same nonce gets the same answer, so a lost reply does no harm. A claim with
 another nonce fails. `sent` means only that the charge point may have received the call.
@@ -21,8 +26,14 @@ command becomes expired if a session claims it after the deadline, or if the swe
 the deadline. A queued command becomes offline if no session can be woken. The process that submitted the
 command or waits for it records that.
 
-A sent command becomes queued again if its session ends before it has written anything of the call; the
-session records that, and only before the deadline.
+A waiting command becomes sent when the session that holds the lease claims it, which the session does only
+while the charge point is accepted. A waiting command becomes expired like a queued one.
+
+A queued or waiting command becomes cancelled when an operator cancels it, or deletes the charge point while
+the command is waiting.
+
+A sent command becomes queued or waiting again, as it was before, if its session ends before it has written
+anything of the call; the session records that. A command is queued again only before its deadline.
 
 A sent command becomes answered or error when the charge point answers with a CALLRESULT or a CALLERROR. A
 sent command becomes expired if the deadline passes before its session has written the call; the session
@@ -50,15 +61,29 @@ although no answer came, the status also needs an entry in `_FAILURES` in admin/
 
 from typing import Final, Literal
 
-Status = Literal["queued", "sent", "answered", "error", "expired", "timeout", "offline", "busy", "unknown"]
+Status = Literal[
+    "waiting",
+    "queued",
+    "sent",
+    "answered",
+    "error",
+    "expired",
+    "timeout",
+    "offline",
+    "busy",
+    "unknown",
+    "cancelled",
+]
 
 TABLE: Final[dict[Status, frozenset[Status]]] = {
+    # A waiting command waits until its charge point is online and accepted.
+    "waiting": frozenset({"sent", "expired", "cancelled"}),
     # A queued command waits for its session. A queued command becomes `offline` if the node that should be
     # woken is gone.
-    "queued": frozenset({"sent", "expired", "offline"}),
+    "queued": frozenset({"sent", "expired", "offline", "cancelled"}),
     # A session claimed the command. A sent command becomes `expired` if the deadline passed before the
     # session wrote the call.
-    "sent": frozenset({"queued", "answered", "error", "expired", "timeout", "unknown"}),
+    "sent": frozenset({"waiting", "queued", "answered", "error", "expired", "timeout", "unknown"}),
     # The deadline passed after the call was sent, or the session ended. The answer was lost or may still
     # come.
     "timeout": frozenset({"answered", "error", "expired"}),
@@ -69,22 +94,32 @@ TABLE: Final[dict[Status, frozenset[Status]]] = {
     "expired": frozenset(),
     "offline": frozenset(),
     "busy": frozenset(),
+    "cancelled": frozenset(),
 }
 
-WAITING: Final[frozenset[Status]] = frozenset({"queued", "sent"})
-"""Commands with these statuses are in `pending` and `overdue`.
+WAITING: Final[frozenset[Status]] = frozenset({"waiting", "queued", "sent"})
+"""Statuses that are no end.
 
+Queued and sent commands are in `pending` and `overdue`, and waiting ones in `waiting_commands` and `waiting`.
 Every other status is an end, but `timeout` and `unknown` can still change.
 """
 
-OVERDUE: Final[dict[Status, Status]] = {"queued": "expired", "sent": "timeout"}
+OVERDUE: Final[dict[Status, Status]] = {"waiting": "expired", "queued": "expired", "sent": "timeout"}
 """The moves that the sweep makes after the deadline of a command."""
 
-LATE: Final[dict[Status, Status]] = {"queued": "expired", "sent": "expired", "timeout": "expired"}
+LATE: Final[dict[Status, Status]] = {
+    "waiting": "expired",
+    "queued": "expired",
+    "sent": "expired",
+    "timeout": "expired",
+}
 """The moves that a session makes if it claimed a command too late and therefore never wrote the call."""
 
 UNWRITTEN: Final[dict[Status, Status]] = {"sent": "queued"}
 """The move that a session makes if it ends before it has written the call."""
+
+UNWRITTEN_ONLINE: Final[dict[Status, Status]] = {"sent": "waiting"}
+"""The same move of a command with `when=online`."""
 
 ORPHANED: Final[dict[Status, Status]] = {"sent": "unknown"}
 """The move that a new session makes for the commands of earlier sessions."""

@@ -8,8 +8,10 @@ local function note_failed_start(failed_starts, id, at_ms)
   redis.call('PEXPIRE', failed_starts, KEPT_MS)
 end
 
--- Note a remote start that has ended without the word Accepted. The answer may still come later.
+-- Note a remote start that has ended without the word Accepted. The answer may still come later. A remote start that an
+-- operator has cancelled did not fail.
 local function note_remote_start(failed_starts, id, status, response, now)
+  if status == 'cancelled' then return end
   if status == 'answered' and string.find(response, '"status"%s*:%s*"Accepted"') then
     redis.call('ZREM', failed_starts, id)
   else

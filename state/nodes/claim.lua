@@ -1,13 +1,14 @@
 -- Give a charge point's lease to a new session: the newest authenticated connection wins.
--- KEYS lease held events record charge_points pending previous_held
+-- KEYS lease held events record charge_points pending waiting_commands previous_held
 -- | ARGV not_after_ms lasts_ms holder member id previous_node connection registration takeovers_allowed window_ms most
 -- leak_ms
--- -> {'claimed', epoch, claimed_ms, previous_holder, previous_lost, {pending, ...}, {field, value, ...}}
+-- -> {'claimed', epoch, claimed_ms, previous_holder, previous_lost, {pending, ...}, waiting, {field, value, ...}}
 -- | {'again', node} | {'late', now_ms} | {'flapping', wait_ms} | {'unknown'}
 -- WITH spells
--- `registration` is the policy under which an unknown charge point is registered, or empty. `previous_held` is the set
--- `held` of `previous_node`. 'again' means that nothing was changed, because another node, `node`, holds the lease. A
--- claim lasts `lasts_ms`. If `not_after_ms` is further away, the session has a wrong time, and the claim is late.
+-- `waiting` is the number of commands that wait for the charge point. `registration` is the policy under which an
+-- unknown charge point is registered, or empty. `previous_held` is the set `held` of `previous_node`. 'again' means
+-- that nothing was changed, because another node, `node`, holds the lease. A claim lasts `lasts_ms`. If `not_after_ms`
+-- is further away, the session has a wrong time, and the claim is late.
 local now, new = now_ms(), redis.call('HEXISTS', record, 'registered_ms') == 0
 if now > tonumber(not_after_ms) or not_after_ms - now > lasts_ms + 1000 then return {'late', now} end
 if new and registration == '' then return {'unknown'} end
@@ -37,4 +38,4 @@ if holding ~= holder then -- Otherwise this is a repeat of a claim, which gets t
   emit(events, member, 'charge_point.connected', connection)
 end
 return {'claimed', epoch, claimed_ms, previous, lost or '', redis.call('LRANGE', pending, 0, -1),
-  redis.call('HGETALL', record)}
+  redis.call('LLEN', waiting_commands), redis.call('HGETALL', record)}

@@ -173,8 +173,9 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):
-    """The lease was taken. `pending` has the ids of the waiting commands, the oldest first.
+    """The lease was taken. `pending` has the ids of the pending commands, the oldest first.
 
+    `waiting` is the number of further commands that wait until the charge point is online and accepted.
     `previous_holder` and `previous_node` are None if no session held the lease. `trace` is the trace that the
     session must record, or None.
     """
@@ -184,6 +185,7 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     previous_node: str | None
     previous_lost: bool = False
     pending: tuple[str, ...]
+    waiting: int = 0
     record: ChargePointRecord
     trace: RunningTrace | None = None
 
@@ -249,7 +251,7 @@ async def claim(
             "nodes/claim",
             (
                 *(keys.lease, keys.held(own), keys.events, keys.record, keys.charge_points, keys.pending),
-                keys.held(expected or own),
+                *(keys.waiting_commands, keys.held(expected or own)),
             ),
             (
                 *(store.server_time_ms() + lasts_ms, lasts_ms, holder, keys.member, keys.id, expected),
@@ -368,7 +370,7 @@ async def list_holdings(store: Store, charge_points: Iterable[ChargePointKeys]) 
 
 
 def _read_claimed(keys: ChargePointKeys, holder: str, rest: Sequence[Any]) -> Claimed:
-    epoch, claimed_ms, previous, lost, pending, reply = rest
+    epoch, claimed_ms, previous, lost, pending, waiting, reply = rest
     record = read_charge_point(keys.tenant, keys.id, reply)
     if record is None:
         raise AssertionError("the claim returned no record of the charge point; each claim must return it")
@@ -381,6 +383,7 @@ def _read_claimed(keys: ChargePointKeys, holder: str, rest: Sequence[Any]) -> Cl
         previous_node=previous_holder and previous_holder.partition("/")[0],
         previous_lost=bool(lost),
         pending=tuple(command.decode() for command in pending),
+        waiting=waiting,
         record=record,
         trace=read_running_trace(found.get("trace")),
     )

@@ -50,8 +50,8 @@ class FakeSession:
                 self.messages.append(message)
                 self.heard.set()
                 if isinstance(message, inbox.CommandQueued):
-                    [pending] = await commands.list_pending(self.store, [self.lease])
-                    for command in pending:
+                    lists = await commands.read_lists(self.store, self.lease.keys)
+                    for command in (*lists.pending, *lists.waiting):
                         if command not in self.claimed:
                             await self._claim(command, answering)
 

@@ -202,8 +202,8 @@ MUTATIONS: Final = (
     Mutation(
         "a command that is warned of is held back",
         "admin/commands/send.py",
-        "    warnings = await warnings_for(request, View(store, record, firmware_sha256))\n",
-        "    warnings = await warnings_for(request, View(store, record, firmware_sha256))\n"
+        "    warnings = await warnings_for(request, View(store, record, firmware_sha256, waits_s))\n",
+        "    warnings = await warnings_for(request, View(store, record, firmware_sha256, waits_s))\n"
         '    if warnings:\n        raise Problem(409, "unwise", " ".join(warnings))\n',
         ("TC_028",),
     ),

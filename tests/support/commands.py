@@ -55,15 +55,27 @@ async def make_overdue(store: Store, command_id: str, of: ChargePointKeys = KEYS
     """Let the deadline pass."""
     past = store.server_time_ms() - 1000
     await store.execute("HSET", of.command(command_id), "deadline_ms", past)
-    await store.execute("ZADD", of.overdue, "XX", past, f"{command_id} {of.member}")
+    for deadlines in (of.overdue, of.waiting):
+        await store.execute("ZADD", deadlines, "XX", past, f"{command_id} {of.member}")
 
 
 async def waiting(store: Store, of: ChargePointKeys = KEYS) -> tuple[list[str], set[str]]:
     """Read which commands of the charge point are in `pending` and which are in `overdue`."""
-    pending = await store.execute("LRANGE", of.pending, 0, -1)
-    overdue = [entry.decode() for entry in await store.execute("ZRANGE", of.overdue, 0, -1)]
-    of_ours = {entry.partition(" ")[0] for entry in overdue if entry.endswith(f" {of.member}")}
-    return [id_.decode() for id_ in pending], of_ours
+    return await _listed(store, of, of.pending, of.overdue)
+
+
+async def waiting_online(store: Store, of: ChargePointKeys = KEYS) -> tuple[list[str], set[str]]:
+    """Read which commands of the charge point are in `waiting_commands` and which are in `waiting`."""
+    return await _listed(store, of, of.waiting_commands, of.waiting)
+
+
+async def _listed(
+    store: Store, of: ChargePointKeys, order: str, deadlines: str
+) -> tuple[list[str], set[str]]:
+    ids = await store.execute("LRANGE", order, 0, -1)
+    entries = [entry.decode() for entry in await store.execute("ZRANGE", deadlines, 0, -1)]
+    of_ours = {entry.partition(" ")[0] for entry in entries if entry.endswith(f" {of.member}")}
+    return [id_.decode() for id_ in ids], of_ours
 
 
 async def told(store: Store, of: ChargePointKeys = KEYS) -> list[tuple[str, str]]:

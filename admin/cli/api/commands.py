@@ -1,7 +1,7 @@
 """`csms commands`: send commands to charge points, and look at their outcomes."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import httpx
 import msgspec
@@ -22,6 +22,7 @@ app = App(
 _COLUMNS = {
     "id": "id",
     "action": "action",
+    "when": "when",
     "status": "status",
     "created": "created_at",
     "settled": "settled_at",
@@ -32,7 +33,10 @@ _COLUMNS = {
 _LIST = "/v1/tenants/{tenant}/charge-points/{charge_point}/commands"
 _AGREED = {"Accepted", "Scheduled", "RebootRequired", "Unlocked", "AcceptedCanceled"}
 """Values of `status` in a response that mean that the charge point does what it was asked."""
-_UNDONE = {"offline", "call-error", "deadline-passed", "outcome-unknown", "not-accepted", "already-accepted"}
+_UNDONE = {
+    *("offline", "call-error", "deadline-passed", "outcome-unknown", "not-accepted", "already-accepted"),
+    *("cancelled", "already-sent", "already-ended"),
+}
 
 type Seconds = Annotated[float | None, Parameter(validator=Number(gte=0, lte=600))]
 
@@ -46,13 +50,16 @@ def send(
     payload_file: Path | None = None,
     wait: Seconds = None,
     timeout: Annotated[float, Parameter(validator=Number(gte=1, lte=600))] = 30,
+    when: Literal["now", "online"] = "now",
+    online_within: Annotated[float | None, Parameter(validator=Number(gte=1, lte=2_592_000))] = None,
     idempotency_key: str | None = None,
     options: Options = DEFAULT,
 ) -> None:
     """Send an OCPP command to a charge point, and wait for its answer.
 
     The exit code is 0 if the charge point agreed, or if it has not answered after --wait. It is 4 if the
-    charge point is offline, refused, or did not answer in time.
+    charge point is offline, refused, or did not answer in time. With `--when online`, the command may wait
+    until the charge point is online, and the exit code is 0 as soon as csms has recorded it.
 
     Parameters
     ----------
@@ -66,10 +73,16 @@ def send(
     payload_file
         A file with the OCPP request as JSON. `/dev/stdin` reads it from a pipe.
     wait
-        The number of seconds to wait for the answer. By default, this is the timeout. With 0, the command
-        prints the id of the command at once, for `csms commands show`.
+        The number of seconds to wait for the answer. By default, this is the timeout, or 0 with `--when
+        online`. With 0, the command prints the id of the command at once, for `csms commands show`.
     timeout
         The number of seconds within which the charge point must answer.
+    when
+        With `online`, csms sends the command as soon as the charge point is online and accepted, which may be
+        now.
+    online_within
+        The number of seconds for which a command with `--when online` waits for the charge point. By default,
+        this is 86400, a day.
     idempotency_key
         With the same key, action and payload, csms sends the command only once in 24 hours, so that you can
         repeat this command safely.
@@ -87,11 +100,11 @@ def send(
                 timeout_s=timeout + 30,
                 wait=wait,
                 timeout=timeout,
+                when=None if when == "now" else when,  # Older servers do not know the parameter.
+                online_within=online_within,
             )
         except Refused as error:
-            if error.kind not in _UNDONE:
-                raise
-            raise NotDone(str(error)) from None
+            raise _judge_refusal(error) from None
         answer = response.json()
         for warning in answer["warnings"]:
             warn(f"warning: {warning}")
@@ -115,6 +128,28 @@ def show(command: str, *, options: Options = DEFAULT) -> None:
         print_document(options.output, await client.get(client.of_tenant("commands", command)))
 
     with_server("commands show", options, work)
+
+
+@app.command
+def cancel(command: str, *, options: Options = DEFAULT) -> None:
+    """Cancel a command that csms has not sent yet.
+
+    The exit code is 4 if csms has sent the command already, or if it ended in another way.
+
+    Parameters
+    ----------
+    command
+        The id of the command, as `csms commands send` prints it.
+    """
+
+    async def work(client: Client) -> None:
+        try:
+            response = await client.ask("POST", client.of_tenant("commands", command, "cancel"))
+        except Refused as error:
+            raise _judge_refusal(error) from None
+        print_document(options.output, response.json())
+
+    with_server("commands cancel", options, work)
 
 
 @app.command(name="list")
@@ -169,6 +204,11 @@ def _check_key(key: str) -> str:
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise CommandRefused("--idempotency-key must have printable ASCII characters only, and no space")
     return key
+
+
+def _judge_refusal(error: Refused) -> Refused | NotDone:
+    """Return the error to raise: NotDone if the request was right, but the charge point did not do it."""
+    return NotDone(str(error)) if error.kind in _UNDONE else error
 
 
 def _judge(answer: dict[str, Any]) -> None:

@@ -46,6 +46,8 @@ async def warnings_for(request: Message, view: View) -> tuple[str, ...]:
 
 
 def _check_registration(view: View) -> list[str]:
+    if view.waits_s is not None:
+        return []  # The command is sent only when the charge point is accepted.
     if view.record.boot_status == "Rejected":
         return ["The charge point was answered Rejected: neither side should call until it boots again."]
     if view.record.boot_status is None and view.record.awaiting_release:

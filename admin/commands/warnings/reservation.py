@@ -16,8 +16,11 @@ async def reserve_now(request: reservation.ReserveNow, view: View) -> list[str]:
     found = await _check_connector(request.connector_id, view)
     found += await check_tag(request.id_tag, view)
     expires_ms = timestamps.parse(request.expiry_date).ms
-    if expires_ms is not None and expires_ms <= view.store.server_time_ms():
+    now_ms = view.store.server_time_ms()
+    if expires_ms is not None and expires_ms <= now_ms:
         found.append("The expiryDate has already passed.")
+    elif expires_ms is not None and expires_ms <= now_ms + 1000 * (view.waits_s or 0):
+        found.append("The expiryDate may have passed when the charge point is online.")
     if request.reservation_id == 0:
         found.append("Many charge points read reservation id 0 as no reservation, so no start will use it.")
     before = await reservations.get(view.store, view.keys, request.reservation_id)

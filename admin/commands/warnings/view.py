@@ -16,11 +16,13 @@ class View(NamedTuple):
     """The record of the charge point. Other data is read on demand, because most commands do not need it.
 
     `firmware_sha256` is the hash of the firmware that a SignedUpdateFirmware names, if the operator gave it.
+    `waits_s` is how long the command may wait until the charge point is online, or None if it is sent now.
     """
 
     store: Store
     record: ChargePointRecord
     firmware_sha256: bytes | None = None
+    waits_s: float | None = None
 
     @property
     def tenant(self) -> str:

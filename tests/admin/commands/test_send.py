@@ -333,4 +333,4 @@ async def test_a_recorded_command_is_not_answered_503_because_its_session_could_
             away.setattr(inbox, "wake", refuse)
             response = await api.client.post(f"{PATH}?wait=0&timeout=60", json=ASKED)
         assert response.status_code == 202, response.text
-        assert await commands.list_pending(api.store, [session.lease]) == [[response.json()["id"]]]
+        assert (await commands.read_lists(api.store, session.lease.keys)).pending == [response.json()["id"]]

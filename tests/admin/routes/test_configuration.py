@@ -36,7 +36,7 @@ class Station:
         self.asked.append((go.action, payload))
         await trio.sleep(0.02)
         self.at_once = max(
-            self.at_once, len((await commands.list_pending(session.store, [session.lease]))[0])
+            self.at_once, len((await commands.read_lists(session.store, session.lease.keys)).pending)
         )
         await session.answer(command, msgspec.json.encode(self._answer(go.action, payload)))
 

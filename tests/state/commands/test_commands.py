@@ -44,7 +44,7 @@ async def test_the_status_of_a_command_is_first_queued_and_then_sent_and_then_an
     assert abs(command.created_ms - before) < 1000
     (message,) = await woken(store)
     assert KEYS.member.encode() in message
-    assert await commands.list_pending(store, [lease]) == [[command.id]]
+    assert await commands.read_lists(store, lease.keys) == ([command.id], [])
 
     go = await commands.claim(store, lease, command.id, "nonce")
     assert isinstance(go, Go)
@@ -233,7 +233,7 @@ async def test_a_process_that_waits_for_a_command_is_woken_when_the_status_of_th
     await commands.claim(store, old, sent.id, "nonce")
     new = await seat(store, epoch=2)
     assert await commands.mark_unknown(store, new, [sent.id, queued.id]) == [sent.id]
-    assert await commands.list_pending(store, [new]) == [[queued.id]]
+    assert await commands.read_lists(store, new.keys) == ([queued.id], [])
     (message,) = await woken(store, ADMIN)
     assert sent.id.encode() in message
     assert await commands.mark_unknown(store, new, [sent.id, queued.id]) == []

@@ -182,7 +182,7 @@ class Run:
             for id_ in self.model.pending
             if self.model.commands[id_].status in ORPHANED and self.model.commands[id_].epoch < epoch
         ]
-        [waiting] = await commands.list_pending(self.store, self.leases[-1:])
+        waiting = (await commands.read_lists(self.store, KEYS)).pending
         assert await commands.mark_unknown(self.store, self.leases[-1], waiting) == lost
         for id_ in lost:
             self.model.move(id_, "unknown")
