@@ -7,7 +7,6 @@ from gateway.ocpp16.messages.types import Message
 from gateway.ocpp16.registration import may_send, name_triggered
 from state.charge_points import ChargePointRecord
 
-
 type When = Literal["now", "online"]
 
 

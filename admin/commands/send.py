@@ -51,8 +51,8 @@ _CONNECTION_ENDED = (
     "command."
 )
 _FULL = (
-    f"{commands.LIMIT} commands wait already until this charge point is online, so this one will not be sent; "
-    "cancel one of them, or try again when they were sent or have expired."
+    f"{commands.LIMIT} commands wait already until this charge point is online, so this one will not be "
+    "sent; cancel one of them, or try again when they were sent or have expired."
 )
 _FAILURES = {
     "timeout": _NO_ANSWER,

@@ -75,10 +75,21 @@ KINDS = (
         ("test_the_sweep_ends_all_overdue_commands_in_batches_of_limited_size",),
     ),
     Kind(
+        "waiting-commands",
+        "commands that wait until the charge point is online",
+        "charge point",
+        "each entry when its command is sent, expires or is cancelled, or with the charge point",
+        "32 commands",
+        (
+            "test_at_most_so_many_commands_wait_for_a_charge_point_as_the_limit_allows",
+            "test_the_commands_that_wait_are_cancelled_when_their_charge_point_is_deleted",
+        ),
+    ),
+    Kind(
         "recent-commands",
         "ids of the latest commands",
         "charge point",
-        "two days after the last command, or with the charge point",
+        "two days after the last command and the deadlines of those that may wait, or with the charge point",
         "1,000 commands",
         (
             "test_the_list_of_recent_commands_is_bounded_and_expires",

@@ -123,10 +123,21 @@ KINDS = (
         "commands by their deadlines",
         "partition",
         "each entry when its command ends",
-        "one entry for each waiting command",
+        "one entry for each queued or sent command",
         (
             "test_the_sweep_ends_all_overdue_commands_in_batches_of_limited_size",
             "test_the_sweep_removes_the_remains_of_a_command_whose_record_is_gone",
+        ),
+    ),
+    Kind(
+        "waiting",
+        "commands that wait until their charge points are online, by their deadlines",
+        "partition",
+        "each entry when its command is sent, expires or is cancelled",
+        "one entry for each waiting command",
+        (
+            "test_a_command_that_has_waited_too_long_expires_in_the_sweep_or_at_its_claim",
+            "test_the_sweep_removes_the_remains_of_a_waiting_command_whose_record_is_gone",
         ),
     ),
     Kind(

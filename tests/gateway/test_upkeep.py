@@ -11,6 +11,7 @@ import pytest
 import trio
 from structlog.testing import capture_logs
 
+from gateway.session import calls
 from gateway.session.link import Link
 from gateway.upkeep import Upkeep
 from state import charge_points, commands, holds
@@ -80,6 +81,7 @@ async def test_a_session_that_keeps_its_lease_costs_no_command_of_its_own(
         for _ in range(3):
             await seat.upkeep.compare(ALL)
             await seat.upkeep.wake_pending(ALL)
+            await seat.upkeep.wake_waiting(ALL)
         assert count_steps() == 0
         await seat.peer.call("Heartbeat", {})
 
@@ -212,23 +214,32 @@ async def test_a_full_audit_that_failed_is_repeated(
         assert [(entry["event"], entry["sessions"]) for entry in logs] == [("leases.audited", 1)]
 
 
+@pytest.mark.parametrize("waits_ms", [None, 60_000], ids=["now", "online"])
 @pytest.mark.parametrize("page", [waiting.PAGE, 1])
 async def test_a_session_gets_a_command_although_no_message_woke_it(
-    store: Store, redis_url: str, page: int, monkeypatch: pytest.MonkeyPatch
+    store: Store, redis_url: str, page: int, waits_ms: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If a page does not hold all commands of a partition, the next looks read the next pages."""
     monkeypatch.setattr(waiting, "PAGE", page)
+    monkeypatch.setattr(calls, "BOOT_S", 0.0)
+    deadlines = CP.overdue if waits_ms is None else CP.waiting
     async with seated(store, redis_url) as seat:
         for number in range(3):
             member = f"t/neighbour-{number}"
-            await store.execute("ZADD", CP.overdue, store.server_time_ms() + number, f"00.{number} {member}")
+            await store.execute("ZADD", deadlines, store.server_time_ms() + number, f"00.{number} {member}")
         await nodes.beat(store, seat.gateway.node.incarnation, ME)
         got = await commands.submit(
-            store, "t", CP.id, action="ClearCache", payload=b"{}", ttl_ms=60_000, reply_to=""
+            store,
+            *("t", CP.id),
+            action="ClearCache",
+            payload=b"{}",
+            ttl_ms=60_000,
+            waits_ms=waits_ms,
+            reply_to="",
         )
         assert isinstance(got, commands.Submitted)
         for _ in range(1 if page > 4 else 4):
-            await seat.upkeep.wake_pending(ALL)
+            await (seat.upkeep.wake_pending if waits_ms is None else seat.upkeep.wake_waiting)(ALL)
         await seat.peer.wait_asked()
 
 

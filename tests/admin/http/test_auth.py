@@ -78,6 +78,7 @@ ROUTES = [
     ("GET", "/v1/tenants/{tenant}/charge-points/c/commands"),
     ("POST", "/v1/tenants/{tenant}/charge-points/c/commands/Reset"),
     ("GET", "/v1/tenants/{tenant}/commands/00.AAAAAAAAAAAAAAAAAAAAAA"),
+    ("POST", "/v1/tenants/{tenant}/commands/00.AAAAAAAAAAAAAAAAAAAAAA/cancel"),
     ("GET", "/v1/tenants/{tenant}/id-tags"),
     ("GET", "/v1/tenants/{tenant}/id-tags/x"),
     ("PUT", "/v1/tenants/{tenant}/id-tags/x"),

@@ -82,6 +82,7 @@ METHODS = {
     "/v1/tenants/{tenant}/data-transfer-vendors": {"get"},
     "/v1/tenants/{tenant}/data-transfer-vendors/{vendor}": {"get", "put", "delete"},
     "/v1/tenants/{tenant}/commands/{command}": {"get"},
+    "/v1/tenants/{tenant}/commands/{command}/cancel": {"post"},
     "/v1/tenants/{tenant}/id-tags": {"get"},
     "/v1/tenants/{tenant}/id-tags/{tag}": {"get", "put", "patch", "delete"},
     "/v1/tenants/{tenant}/id-tags/{tag}/holds": {"get"},

@@ -5,9 +5,19 @@ from dataclasses import dataclass, field
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from state import commands
+from state import charge_points, commands
+from state.charge_points import Settings
 from state.commands import Conflict, Go, Gone, Late, Settled, Submitted, Taken, sweep
-from state.commands.table import LATE, ORPHANED, OVERDUE, TABLE, UNWRITTEN, WAITING, Status
+from state.commands.table import (
+    LATE,
+    ORPHANED,
+    OVERDUE,
+    TABLE,
+    UNWRITTEN,
+    UNWRITTEN_ONLINE,
+    WAITING,
+    Status,
+)
 from state.errors import Superseded
 from state.nodes.leases import Lease
 from state.store import Store, StoreConfig, open_store
@@ -22,18 +32,23 @@ from tests.support.commands import (
     seat,
     told,
     waiting,
+    waiting_online,
 )
 
 LIMIT = 3
 NONCES = ("a", "b")
 PAYLOADS = (b'{"type":"Soft"}', b'{"type":"Hard"}')
-ENDS: tuple[Status, ...] = ("answered", "error", "timeout", "unknown", "expired", "offline", "busy")
+ENDS: tuple[Status, ...] = (
+    *("answered", "error", "timeout", "unknown"),
+    *("expired", "offline", "busy", "cancelled"),
+)
 
 
 @dataclass
 class Modelled:
     payload: bytes
     status: Status
+    online: bool = False
     overdue: bool = False
     nonce: str | None = None
     epoch: int = 0
@@ -44,13 +59,16 @@ class Model:
     commands: dict[str, Modelled] = field(default_factory=dict)
     by_key: dict[int, str] = field(default_factory=dict)
     pending: list[str] = field(default_factory=list)
+    online: list[str] = field(default_factory=list)
+    """Commands that wait until the charge point is online."""
     events: list[tuple[str, str]] = field(default_factory=list)
 
     def move(self, id_: str, status: Status) -> None:
         self.commands[id_].status = status
         self.events.append((id_, status))
-        if status not in WAITING and id_ in self.pending:
-            self.pending.remove(id_)
+        for ids in (self.pending, self.online):
+            if status not in WAITING and id_ in ids:
+                ids.remove(id_)
 
 
 class Run:
@@ -64,7 +82,7 @@ class Run:
         self.node_lives = True
         self.ids: list[str] = []
 
-    async def submit(self, key: int | None, payload: bytes) -> None:
+    async def submit(self, key: int | None, payload: bytes, online: bool) -> None:  # noqa: FBT001  Drawn by position.
         outcome = await commands.submit(
             self.store,
             TENANT,
@@ -72,6 +90,7 @@ class Run:
             action="Reset",
             payload=payload,
             ttl_ms=600_000,
+            waits_ms=600_000 if online else None,
             reply_to=ADMIN,
             idempotency_key=None if key is None else str(key),
             limit=LIMIT,
@@ -90,9 +109,15 @@ class Run:
         self.ids.append(id_)
         if key is not None:
             model.by_key[key] = id_
-        first: Status = "offline" if not self.held else "busy" if len(model.pending) >= LIMIT else "queued"
-        model.commands[id_] = Modelled(payload, first)
+        first: Status = "waiting" if online else "queued"
+        if not self.held and not online:
+            first = "offline"
+        elif len(model.online if online else model.pending) >= LIMIT:
+            first = "busy"
+        model.commands[id_] = Modelled(payload, first, online=online)
         model.events.append((id_, first))
+        if first == "waiting":
+            model.online.append(id_)
         if first == "queued":
             model.pending.append(id_)
             if not self.node_lives:
@@ -118,7 +143,7 @@ class Run:
         again = command.nonce == nonce and (
             command.status == "sent" or (command.status == "timeout" and command.overdue)
         )
-        if command.status != "queued" and not again:
+        if command.status not in {"queued", "waiting"} and not again:
             assert outcome == Taken(command.status)
         elif command.overdue:
             assert outcome == Late()
@@ -128,12 +153,22 @@ class Run:
             assert outcome.payload == command.payload
             if not again:
                 command.nonce, command.epoch = nonce, lease.epoch
+                if command.status == "waiting":
+                    self.model.online.remove(id_)
+                    self.model.pending.insert(0, id_)
                 self.model.move(id_, "sent")
 
     async def give_back(self, which: int, nonce: str) -> None:
         id_ = self.ids[which % len(self.ids)]
         given_back = await commands.give_back(self.store, KEYS, id_, nonce)
         command = self.model.commands[id_]
+        if command.online and command.status == "sent" and command.nonce == nonce:
+            assert given_back
+            self.model.pending.remove(id_)
+            self.model.online.insert(0, id_)
+            self.model.move(id_, UNWRITTEN_ONLINE[command.status])
+            command.nonce, command.epoch, command.overdue = None, 0, False
+            return
         moves = LATE if command.overdue else UNWRITTEN
         mine = command.nonce == nonce and command.status in moves
         assert given_back == (mine and not command.overdue)
@@ -206,6 +241,7 @@ class Run:
             assert found.status == modelled.status
             assert (found.settled_ms is None) == (modelled.status in WAITING)
         assert await waiting(self.store) == (self.model.pending, set(self.model.pending))
+        assert await waiting_online(self.store) == (self.model.online, set(self.model.online))
         assert sorted(await told(self.store)) == sorted(self.model.events)
         for id_ in self.ids:
             of_one = [status for event_id, status in await told(self.store) if event_id == id_]
@@ -214,8 +250,8 @@ class Run:
 
 WHICH = st.integers(0, 7)
 OPERATIONS = st.one_of(
-    st.tuples(st.just("submit"), st.none() | st.integers(0, 1), st.sampled_from(PAYLOADS)),
-    st.tuples(st.just("submit"), st.none(), st.sampled_from(PAYLOADS)),
+    st.tuples(st.just("submit"), st.none() | st.integers(0, 1), st.sampled_from(PAYLOADS), st.booleans()),
+    st.tuples(st.just("submit"), st.none(), st.sampled_from(PAYLOADS), st.booleans()),
     st.tuples(st.just("claim"), WHICH, st.sampled_from(NONCES), st.sampled_from((0, 0, 1))),
     st.tuples(st.just("claim"), WHICH, st.sampled_from(NONCES), st.just(0)),
     st.tuples(st.just("give_back"), WHICH, st.sampled_from(NONCES)),
@@ -237,6 +273,8 @@ async def test_operations_on_commands_in_any_order_have_the_same_results_as_a_si
     # The test opens a store itself, because an asynchronous fixture ends with the first example.
     async with open_store(StoreConfig(url=redis_url)) as store:
         await store.execute("FLUSHALL")
+        await charge_points.put(store, TENANT, CHARGE_POINT, Settings())
+        await store.execute("DEL", KEYS.events)
         await open_inbox(store)
         run = Run(store, await seat(store))
         for name, *arguments in operations:

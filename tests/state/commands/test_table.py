@@ -6,23 +6,36 @@ from typing import get_args
 
 import pytest
 
-from state import commands
+from state import charge_points, commands
+from state.charge_points import Settings
 from state.commands import Go, Late, Settled, Taken, sweep, table
 from state.commands.table import TABLE, WAITING, Status
 from state.nodes.leases import Lease
 from state.store import Store
-from tests.support.commands import KEYS, TENANT, make_overdue, open_inbox, seat, submitted, told, waiting
+from tests.support.commands import (
+    CHARGE_POINT,
+    KEYS,
+    TENANT,
+    make_overdue,
+    open_inbox,
+    seat,
+    submitted,
+    told,
+    waiting,
+    waiting_online,
+)
 
 STATUSES: tuple[Status, ...] = get_args(Status)
-FIRST: frozenset[Status] = frozenset({"queued", "offline", "busy"})
+FIRST: frozenset[Status] = frozenset({"waiting", "queued", "offline", "busy"})
 """Statuses that a new command may have."""
 
 
 async def command_that_is(store: Store, status: Status) -> tuple[Lease, str]:
     """Put a command into this status, as if a session had claimed the command with the nonce "first"."""
     await open_inbox(store)
+    await charge_points.put(store, TENANT, CHARGE_POINT, Settings())
     lease = await seat(store)
-    id_ = (await submitted(store)).id
+    id_ = (await submitted(store, waits_ms=60_000 if status == "waiting" else None)).id
     claimed = {"nonce": "first", "epoch": "1"} if status not in FIRST else {}
     for field, value in {"status": status, **claimed}.items():
         await store.execute("HSET", KEYS.command(id_), field, value)
@@ -38,16 +51,19 @@ async def check(store: Store, id_: str, before: Status, after: Status) -> None:
     command = await commands.get(store, TENANT, id_)
     assert command is not None
     assert command.status == after
-    expected = [id_] if after in WAITING else []
+    expected = [id_] if after in WAITING - {"waiting"} else []
     assert await waiting(store) == (expected, set(expected))
+    expected = [id_] if after == "waiting" else []
+    assert await waiting_online(store) == (expected, set(expected))
     assert await told(store) == ([] if before == after else [(id_, after)])
 
 
 def test_the_status_table_contains_every_status_and_no_change_from_a_final_to_a_pending_status() -> None:
     assert set(TABLE) == set(STATUSES)
     # Only a command that was claimed and not written returns to an earlier status.
-    assert not FIRST & {after for moves in TABLE.values() for after in moves} - {"offline", "queued"}
-    assert [before for before in TABLE if "queued" in TABLE[before]] == ["sent"]
+    again: set[Status] = {"waiting", "queued"}
+    assert not FIRST & {after for moves in TABLE.values() for after in moves} - {"offline", *again}
+    assert [before for before in TABLE if TABLE[before] & again] == ["sent"]
     # A command that has left the list `pending` never returns to it.
     assert all(not TABLE[status] & WAITING for status in TABLE if status not in WAITING)
 

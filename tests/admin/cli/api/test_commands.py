@@ -107,3 +107,26 @@ async def test_the_commands_of_a_charge_point_are_listed_or_the_server_is_called
         assert "Reset" in done.stdout
     else:
         assert f"is too old for this: it has no {path}" in one_line(done)
+
+
+async def test_a_command_for_an_offline_charge_point_waits_and_is_cancelled(api: Api, run: Run) -> None:
+    await api.client.put(f"/v1/tenants/{TENANT}/charge-points/CP-1", json={})
+    sent = await run(*RESET, "--when", "online", "--online-within", "60", "--output", "json")
+    assert sent.returncode == 0
+    answer = json.loads(sent.stdout)
+    assert (answer["status"], answer["when"]) == ("waiting", "online")
+    listed = await run("commands", "list", "CP-1")
+    assert "waiting" in listed.stdout
+    cancelled = await run("commands", "cancel", answer["id"], "--output", "json")
+    assert json.loads(cancelled.stdout)["status"] == "cancelled"
+    again = await run("commands", "cancel", answer["id"])
+    assert again.returncode == 0
+
+
+async def test_a_command_that_was_sent_already_is_not_cancelled(api: Api, run: Run) -> None:
+    async with connected(api.store, TENANT, "CP-1"):
+        sent = await run(*RESET, "--when", "online", "--wait", "60", "--output", "json")
+        assert json.loads(sent.stdout)["status"] == "answered"
+        done = await run("commands", "cancel", json.loads(sent.stdout)["id"])
+    assert done.returncode == 4
+    assert "was sent already" in one_line(done)
