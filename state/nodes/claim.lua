@@ -1,9 +1,8 @@
 -- Give a charge point's lease to a new session: the newest authenticated connection wins.
 -- KEYS lease held events record charge_points pending waiting_commands previous_held
 -- | ARGV not_after_ms lasts_ms holder member id previous_node connection registration takeovers_allowed window_ms most
--- leak_ms
--- -> {'claimed', epoch, claimed_ms, previous_holder, previous_lost, {pending, ...}, waiting, {field, value, ...}}
--- | {'again', node} | {'late', now_ms} | {'flapping', wait_ms} | {'unknown'}
+-- leak_ms -> {'claimed', epoch, claimed_ms, previous_holder, previous_lost, {pending, ...}, waiting,
+-- {field, value, ...}} | {'again', node} | {'late', now_ms} | {'flapping', wait_ms} | {'unknown'}
 -- WITH spells
 -- `waiting` is the number of commands that wait for the charge point. `registration` is the policy under which an
 -- unknown charge point is registered, or empty. `previous_held` is the set `held` of `previous_node`. 'again' means

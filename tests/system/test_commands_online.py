@@ -1,4 +1,4 @@
-"""Commands with `when=online` reach an independent charge point that connects later, and each at most once."""
+"""Commands with `when=online` reach an independent charge point that connects later, each at most once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -65,10 +65,12 @@ async def read_statuses(api: httpx.AsyncClient, ids: list[str]) -> list[str]:
 
 
 async def until_ended(api: httpx.AsyncClient, ids: list[str]) -> list[str]:
-    """Wait until no command waits or is on its way, and return the statuses. The test's time limit applies."""
-    while {"waiting", "sent"} & set(found := await read_statuses(api, ids)):
+    """Wait until no command waits or is on its way, and return the statuses. `run` limits the time."""
+    while True:
+        found = await read_statuses(api, ids)
+        if not {"waiting", "sent"} & set(found):
+            return found
         await asyncio.sleep(0.05)
-    return found
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:

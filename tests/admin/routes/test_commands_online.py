@@ -13,6 +13,7 @@ from state.keys import ChargePointKeys
 from tests.admin.api import TENANT, Api
 from tests.admin.fake_session import connected, is_silent
 from tests.admin.problem import is_problem
+from tests.support.waiting import until
 
 KEYS = ChargePointKeys(TENANT, "CP-1")
 PATH = f"/v1/tenants/{TENANT}/charge-points/CP-1/commands"
@@ -21,9 +22,11 @@ DAY_MS = 86_400_000
 BOOT = {"requestedMessage": "BootNotification"}
 
 
-@pytest.fixture(autouse=True)
-async def _registered(api: Api) -> None:
+@pytest.fixture
+async def api(api: Api) -> Api:
+    """Return an API for which the charge point is registered."""
     await charge_points.put(api.store, TENANT, "CP-1", Settings())
+    return api
 
 
 async def send(api: Api, action: str = "ClearCache", query: str = "", **given: Any) -> httpx.Response:
@@ -122,8 +125,11 @@ async def test_a_queued_command_can_be_cancelled_and_the_request_that_waits_is_a
     async with connected(api.store, TENANT, "CP-1", deaf=True), trio.open_nursery() as nursery:
 
         async def cancel() -> None:
-            while not (listed := await api.read_all(PATH)):
-                await trio.sleep(0.02)
+            async def is_listed() -> bool:
+                return await api.read_all(PATH) != []
+
+            await until(is_listed)
+            listed = await api.read_all(PATH)
             response = await api.client.post(f"{COMMANDS}/{listed[0]['id']}/cancel")
             assert response.status_code == 200, response.text
 
@@ -135,15 +141,17 @@ async def test_a_queued_command_can_be_cancelled_and_the_request_that_waits_is_a
 @pytest.mark.parametrize("status", ["Pending", "Rejected"])
 async def test_a_command_for_later_is_not_judged_by_the_present_registration(api: Api, status: str) -> None:
     await api.store.execute("HSET", KEYS.record, "boot_status", status)
-    stop = {"json": {"transactionId": 7}}
-    is_problem(await api.client.post(f"{PATH}/RemoteStopTransaction", **stop), 409, "not-accepted")
-    answer = await waits(api, "RemoteStopTransaction", **stop)
+    stop = {"transactionId": 7}
+    is_problem(await api.client.post(f"{PATH}/RemoteStopTransaction", json=stop), 409, "not-accepted")
+    answer = await waits(api, "RemoteStopTransaction", json=stop)
     assert answer["warnings"] == ["csms knows no transaction 7 of this charge point."]
     # The command is sent after a BootNotification was accepted, and csms must not request another one then.
     is_problem(await send(api, "TriggerMessage", json=BOOT), 409, "already-accepted")
 
 
-async def test_a_reservation_that_may_be_over_before_the_charge_point_is_online_is_warned_of(api: Api) -> None:
+async def test_a_reservation_that_may_be_over_before_the_charge_point_is_online_is_warned_of(
+    api: Api,
+) -> None:
     expires = times.text(api.store.server_time_ms() + 3_600_000)
     body = {"connectorId": 1, "expiryDate": expires, "idTag": "TAG", "reservationId": 1}
     warning = "The expiryDate may have passed when the charge point is online."
@@ -163,7 +171,8 @@ async def test_the_secret_in_a_command_that_waits_is_stored_only_encrypted(api: 
 
 
 @pytest.mark.parametrize(
-    "query", ["when=later", "online_within=60", "when=online&online_within=0", "when=online&online_within=2592001"]
+    "query",
+    ["when=later", "online_within=60", "when=online&online_within=0", "when=online&online_within=2592001"],
 )
 async def test_a_wrong_time_to_wait_is_answered_422(api: Api, query: str) -> None:
     response = await api.client.post(f"{PATH}/ClearCache?{query}")

@@ -124,7 +124,8 @@ class Run:
                 model.move(id_, "offline")
         assert outcome.command.status == model.commands[id_].status
         assert outcome.fresh
-        assert outcome.node == (NODE if outcome.command.status == "queued" else None)
+        wakes = first in {"queued", "waiting"} and self.held and self.node_lives
+        assert outcome.node == (NODE if wakes else None)
 
     async def claim(self, which: int, nonce: str, session: int) -> None:
         id_ = self.ids[which % len(self.ids)]
@@ -223,7 +224,7 @@ class Run:
             self.model.move(id_, "unknown")
 
     async def release(self) -> None:
-        await self.store.execute("HSET", KEYS.lease, "holder", "")
+        await self.store.execute("HSET", KEYS.lease, "holder", "", "node", "")
         self.held = False
 
     async def node(self, lives: bool) -> None:  # noqa: FBT001  Drawn by position.

@@ -30,10 +30,12 @@ from tests.support.leases import claimed
 DAY_MS = 86_400_000
 
 
-@pytest.fixture(autouse=True)
-async def _registered(store: Store) -> None:
+@pytest.fixture
+async def store(store: Store) -> Store:
+    """Return a store in which the charge point is registered."""
     await charge_points.put(store, TENANT, CHARGE_POINT, Settings())
     await store.execute("DEL", KEYS.events)
+    return store
 
 
 async def wait_online(store: Store, **changes: object) -> Command:
