@@ -50,6 +50,10 @@ _CONNECTION_ENDED = (
     "The connection of the charge point ended before it answered, so the charge point may have acted on the "
     "command."
 )
+_NOT_ONLINE = (
+    "The charge point was not online and accepted in time, so nothing was sent; send the command again with "
+    "a longer `online_within`."
+)
 _FULL = (
     f"{commands.LIMIT} commands wait already until this charge point is online, so this one will not be "
     "sent; cancel one of them, or try again when they were sent or have expired."
@@ -325,8 +329,8 @@ def _failure(answer: CommandAnswer) -> Problem:
     status, kind, detail = _FAILURES[answer.status]
     if answer.reason == "connection_ended":
         detail = _CONNECTION_ENDED
-    if answer.status == "busy" and answer.when == "online":
-        detail = _FULL
+    if answer.when == "online":
+        detail = {"busy": _FULL, "expired": _NOT_ONLINE}.get(answer.status, detail)
     headers = {"Retry-After": "5" if answer.when == "now" else "300"} if status == 429 else None
     return Problem(status, kind, detail, headers=headers, members={"id": answer.id, "command": answer})
 

@@ -138,6 +138,23 @@ async def test_a_queued_command_can_be_cancelled_and_the_request_that_waits_is_a
             is_problem(await api.client.post(f"{PATH}/ClearCache?timeout=60"), 409, "cancelled")
 
 
+async def test_a_request_that_waits_is_answered_504_when_its_command_has_waited_too_long(api: Api) -> None:
+    async with trio.open_nursery() as nursery:
+
+        async def expire() -> None:
+            async def is_waiting() -> bool:
+                return (await commands.read_lists(api.store, KEYS)).waiting != []
+
+            await until(is_waiting)
+            [id_] = (await commands.read_lists(api.store, KEYS)).waiting
+            await commands.settle(api.store, KEYS, id_, status="expired")  # As the sweep of a gateway does.
+
+        nursery.start_soon(expire)
+        document = is_problem(await send(api, query="&wait=60"), 504, "deadline-passed")
+    assert "longer `online_within`" in document["detail"]
+    assert document["command"]["sent_at"] is None
+
+
 @pytest.mark.parametrize("status", ["Pending", "Rejected"])
 async def test_a_command_for_later_is_not_judged_by_the_present_registration(api: Api, status: str) -> None:
     await api.store.execute("HSET", KEYS.record, "boot_status", status)
