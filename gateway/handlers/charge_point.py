@@ -53,7 +53,7 @@ class SessionMemory:
     booted: bool = False
     """Whether this session has served a BootNotification."""
     accepted: trio.Event | None = None
-    """Event that is set when a BootNotification is accepted. None means that nothing waits for that."""
+    """Event that is set when a BootNotification is accepted. None means that no command is held back."""
     strict: bool = False
     security_profile: SecurityProfile = 0
     """Security profile with which the charge point proved itself when it connected."""

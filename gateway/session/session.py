@@ -130,7 +130,8 @@ class Session:
             self.link.memory.policy = record.registration
             self.link.memory.strict = self._protocol.strict = record.strict
             self.link.repair_frames(strict=record.strict)
-            self.calls.wake()  # The change may allow commands that were held back.
+            if self.link.memory.accepted is not None:
+                self.calls.wake()  # The change may allow the commands that are held back.
 
     def _receive(self, frame: bytes) -> Awaitable[None]:
         """Return the coroutine that serves a frame.

@@ -3,10 +3,9 @@
 -- | ARGV member id moves watchers when why response refusal kept_ms
 -- -> {'settled', status, reply_to} | {'taken', status} | {'gone'}
 -- WITH charging_profiles local_list deletion unanswered failed_starts
--- `moves` has the allowed changes of status, from the table in table.py. `watchers` maps an action to the
--- function that is called when a command with this action ends. If `when` is empty, the end is always
--- recorded. If `when` is 'overdue', the end is recorded only after the deadline. If `when` is an epoch, the
--- end is recorded only if the session that claimed the command had an earlier epoch.
+-- `moves` has the allowed changes of status, from the table in table.py. `watchers` maps an action to the function that
+-- is called when a command with this action ends. If `when` is 'overdue', the end is recorded only after the deadline.
+-- If it is an epoch, the end is recorded only if the session that claimed the command had an earlier epoch.
 local of, before, deadline_ms, claimed_epoch, action, reply_to = unpack(
   redis.call('HMGET', command, 'of', 'status', 'deadline_ms', 'epoch', 'action', 'reply_to'))
 local known, now = of == member, now_ms()
@@ -17,8 +16,11 @@ elseif status and when ~= '' then
   status = tonumber(claimed_epoch or '0') < tonumber(when) and status
 end
 if known and not status then return {'taken', before} end
-for _, list in ipairs({pending, waiting_commands}) do redis.call('LREM', list, 0, id) end
-for _, deadlines in ipairs({overdue, waiting}) do redis.call('ZREM', deadlines, id .. ' ' .. member) end
+local function leave(list, deadlines)
+  redis.call('LREM', list, 0, id); redis.call('ZREM', deadlines, id .. ' ' .. member)
+end
+if not known or before ~= 'waiting' then leave(pending, overdue) end
+if not known or before == 'waiting' then leave(waiting_commands, waiting) end
 if not known then return {'gone'} end
 redis.call('HSET', command, 'status', status, 'settled_ms', now)
 redis.call('HDEL', command, 'sealed')

@@ -6,7 +6,7 @@ import pytest
 
 from state import charge_points, commands, keys
 from state.charge_points import Settings
-from state.commands import Command, Conflict, Go, Late, Settled, Submitted, Taken, sweep
+from state.commands import Command, Conflict, Go, Late, Settled, Submitted, Taken, anchors, sweep
 from state.commands.commands import KEPT_MS
 from state.nodes import leases
 from state.store import Store
@@ -199,6 +199,27 @@ async def test_the_sweep_removes_the_remains_of_a_waiting_command_whose_record_i
     await store.execute("DEL", KEYS.command(command.id))
     await sweep.sweep_overdue(store, [KEYS.partition])
     assert await waiting_online(store) == ([], set())
+
+
+async def test_the_end_of_a_wait_is_set_again_when_the_clock_of_the_server_was_set(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = (await claimed(store, "a/1", KEYS)).lease
+    command = await wait_online(store)
+    # This is what the clock would answer after a jump that left 5 s of the day.
+    monkeypatch.setattr(store.clock, "left_ms", lambda *_: 5_000.0)
+    assert await anchors.renew(store, [KEYS.partition]) == 1
+    found = await current(store, command)
+    assert found.anchored_ms is not None
+    assert found.deadline_ms == found.waits_until_ms == found.anchored_ms + 5_000
+    score = await store.execute("ZSCORE", KEYS.waiting, f"{command.id} {KEYS.member}")
+    assert int(score) == found.deadline_ms
+    assert await waiting(store) == ([], set())
+    monkeypatch.undo()
+    # A command that is given back has the new end of its wait.
+    assert isinstance(await commands.claim(store, lease, command.id, "nonce"), Go)
+    assert await commands.give_back(store, KEYS, command.id, "nonce")
+    assert (await current(store, command)).deadline_ms == found.deadline_ms
 
 
 async def test_a_command_can_be_cancelled_only_before_it_was_sent(store: Store) -> None:

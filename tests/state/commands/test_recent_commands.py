@@ -1,6 +1,6 @@
 """The latest commands of a charge point are listed with the API key that sent them.
 
-These tests cover `list_recent` of state/commands/commands.py.
+These tests cover `list_recent` of state/commands/lookup.py.
 """
 
 from state import commands
