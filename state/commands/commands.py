@@ -259,7 +259,7 @@ async def give_back(store: Store, keys: ChargePointKeys, id_: str, nonce: str) -
         id_,
         lambda: store.step(
             "commands/give_back",
-            (keys.command(id_), keys.events, *_places(keys, id_)[1:]),
+            (keys.command(id_), keys.events, keys.record, *_places(keys, id_)[1:]),
             (keys.member, id_, nonce, _UNWRITTEN, _LATE, _UNWRITTEN_ONLINE),
             of=keys.lease,
         ),

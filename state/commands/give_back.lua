@@ -1,15 +1,16 @@
 -- Put a command back into its list, because the session that claimed it has not written it to its socket.
--- KEYS command events pending overdue waiting_commands waiting
+-- KEYS command events record pending overdue waiting_commands waiting
 -- | ARGV member id nonce moves late waiting_moves
 -- -> {'given_back'} | {'late', now_ms, set_ms, deadline_ms} | {'taken'}
 -- Only the session that claimed the command knows the nonce. A command that was queued still stands in `pending`.
--- A command that was waiting goes back to the head of its list, as if it had not been claimed. 'late' means that the
--- deadline has passed, and that `late` has a move from the present status.
+-- A command that was waiting goes back to the head of its list, as if it had not been claimed, unless its charge point
+-- was deleted meanwhile. 'late' means that the deadline has passed, and that `late` has a move from the present status.
 local of, before, claimed_by, deadline_ms, action, created_ms, anchored_ms, waits_until_ms = unpack(
   redis.call('HMGET', command, 'of', 'status', 'nonce', 'deadline_ms', 'action', 'created_ms', 'anchored_ms',
   'waits_until_ms'))
 if of ~= member or claimed_by ~= nonce then return {'taken'} end
-local now, status = now_ms(), waits_until_ms and value_of(before, waiting_moves)
+local now, status = now_ms(), nil
+if waits_until_ms and redis.call('HEXISTS', record, 'registered_ms') == 1 then status = value_of(before, waiting_moves) end
 if status then
   redis.call('LREM', pending, 0, id)
   redis.call('ZREM', overdue, id .. ' ' .. member)

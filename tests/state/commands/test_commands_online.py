@@ -246,6 +246,20 @@ async def test_the_commands_that_wait_are_cancelled_when_their_charge_point_is_d
     assert await waiting_online(store) == ([], set())
 
 
+async def test_a_command_that_was_not_written_does_not_wait_again_after_its_charge_point_was_deleted(
+    store: Store,
+) -> None:
+    lease = (await claimed(store, "a/1", KEYS)).lease
+    command = await wait_online(store)
+    assert isinstance(await commands.claim(store, lease, command.id, "nonce"), Go)
+    await charge_points.delete(store, TENANT, CHARGE_POINT)
+    assert await commands.give_back(store, KEYS, command.id, "nonce")
+    assert await commands.read_lists(store, KEYS) == ([], [])
+    await make_overdue(store, command.id)
+    await sweep.sweep_overdue(store, [KEYS.partition])
+    assert (await current(store, command)).status == "expired"
+
+
 async def test_a_repeated_idempotency_key_gets_the_command_that_waits(store: Store) -> None:
     command = await wait_online(store, idempotency_key="k")
     again = await submitted(store, idempotency_key="k")
