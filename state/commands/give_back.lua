@@ -9,8 +9,8 @@ local of, before, claimed_by, deadline_ms, action, created_ms, anchored_ms, wait
   redis.call('HMGET', command, 'of', 'status', 'nonce', 'deadline_ms', 'action', 'created_ms', 'anchored_ms',
   'waits_until_ms'))
 if of ~= member or claimed_by ~= nonce then return {'taken'} end
-local now, status = now_ms(), nil
-if waits_until_ms and redis.call('HEXISTS', record, 'registered_ms') == 1 then status = value_of(before, waiting_moves) end
+local now, waits = now_ms(), waits_until_ms and redis.call('HEXISTS', record, 'registered_ms') == 1
+local status = waits and value_of(before, waiting_moves)
 if status then
   redis.call('LREM', pending, 0, id)
   redis.call('ZREM', overdue, id .. ' ' .. member)
