@@ -20,6 +20,7 @@ from admin.http.openapi import Document
 from admin.http.problems import Problem
 from admin.http.quart_app import QuartApp
 from admin.routes import (
+    batches,
     certificates,
     charge_points,
     charge_points_delete,
@@ -82,6 +83,7 @@ ROUTES = (
     traces,
     stream,
     commands,
+    batches,
     jobs,
     certificates,
     security,
@@ -139,6 +141,7 @@ def create_app(services: Services, limits: AdminLimits | None = None) -> QuartAp
                 "Charge points",
                 "Configuration",
                 "Commands",
+                "Batches",
                 "Reservations",
                 "Charging profiles",
                 "Local lists",

@@ -10,6 +10,7 @@ import trio
 from admin.app import create_app
 from admin.archive.archive import Reader
 from admin.archive.task import Archiving
+from admin.batches.task import Batches
 from admin.config import AdminConfig
 from admin.downloads import Downloads
 from admin.hypercorn import begin_listening, bind, serve_app
@@ -90,6 +91,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
                 trusted_proxies=trusted,
                 archive=None if archiving.directory is None else Reader(archiving.directory),
             )
+            batches = Batches(services)
             app = create_app(services, limits)
             lag = metrics.LoopLag()
             nursery.start_soon(lag.watch)
@@ -101,6 +103,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
                 packing.readings,
                 policies.readings,
                 examining.readings,
+                batches.readings,
             )
             probes = partial(
                 health.serve_health,
@@ -124,6 +127,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             nursery.start_soon(Completion(store, inbox.incarnation).run)
             nursery.start_soon(policies.run)
             nursery.start_soon(examining.run)
+            nursery.start_soon(batches.run)
             begin_listening(listener)
             async with trio.open_nursery() as requests:
                 await requests.start(serve_app, app, listener, limits, stop)

@@ -6,7 +6,7 @@ from quart import current_app
 
 from admin.archive.archive import Reader
 from admin.downloads import Downloads
-from admin.inbox import Inbox
+from admin.inbox import Inbox, Wake
 from admin.nodes import Nodes
 from admin.pki.signing import Signing
 from gateway.service.attempts import Attempts
@@ -36,6 +36,8 @@ class Services:
     attempts: Attempts = field(default_factory=lambda: Attempts(per_address=300, per_name=10))
     """Wrong API keys by address, and by address and the id of the key."""
     trusted_proxies: Networks = field(default_factory=Networks)
+    batch_begun: Wake = field(default_factory=Wake)
+    """Set when a request of this process has begun a batch."""
     archive: Reader | None = None
     """The archive, if this process can read it."""
 

@@ -13,6 +13,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import CollectorRegistry
 
 from admin.archive.task import Archiving
+from admin.batches.task import Batches
 from admin.config import AdminConfig, ArchiveConfig, PackingConfig, RetentionConfig
 from admin.downloads import Downloads
 from admin.inbox import Inbox
@@ -22,6 +23,7 @@ from admin.process import readings
 from admin.retention.packing import Packing
 from admin.retention.policies import Policies
 from admin.routes.event_kinds import KINDS, MEMBERS
+from admin.services import Services
 from admin.troubles import Examining
 from docs.fields import describe_default, describe_values, find_meta
 from docs.loadtest_reference import loadtest_reference
@@ -226,6 +228,7 @@ def metrics() -> str:
         Packing(store, "", PackingConfig()).readings,
         Policies(store, "").readings,
         Examining(store, "").readings,
+        Batches(cast("Services", None)).readings,
     )
     return make_page(
         "Metrics",

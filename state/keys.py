@@ -224,6 +224,42 @@ class ChargePointKeys:
         return held(self.partition, incarnation)
 
 
+class BatchKeys:
+    """The keys of a batch of commands. All batches of a tenant are in one partition, with their events."""
+
+    __slots__ = ("events", "index", "items", "member", "name", "record", "running")
+
+    def __init__(self, tenant: str, id_: str) -> None:
+        partition = batch_partition(tenant)
+        self.member = join(tenant, "")
+        """What the events of the batch belong to: no charge point."""
+        self.name = join(tenant, id_)
+        """Name of the batch among the running batches of its partition."""
+        self.record = batch(tenant, id_)
+        self.items = batch_items(tenant, id_)
+        self.index = batches(partition, tenant)
+        self.running = running_batches(partition)
+        self.events = events(partition, tenant)
+
+
+def batch_partition(tenant: str) -> int:
+    return partition_of(tenant, "")
+
+
+def batch(tenant: str, id_: str) -> str:
+    return f"{tag(batch_partition(tenant))}:batch:{join(tenant, id_)}"
+
+
+def batch_items(tenant: str, id_: str) -> str:
+    """Return the key of the charge points of a batch, and what became of each of them, in blocks."""
+    return f"{tag(batch_partition(tenant))}:batch-items:{join(tenant, id_)}"
+
+
+def running_batches(partition: int) -> str:
+    """Return the key of the names of all batches in this partition that have not ended."""
+    return f"{tag(partition)}:running-batches"
+
+
 def tag(partition: int) -> str:
     return f"{{{TAGS[partition]}}}"
 
@@ -266,6 +302,8 @@ def _of_partition(kind: str, partition: int, tenant: str) -> str:
     return f"{tag(partition)}:{kind}:{encode(tenant)}"
 
 
+batches = partial(_of_partition, "batches")
+"""Index of the batches of commands, by the time of their beginning."""
 charge_points = partial(_of_partition, "charge-points")
 completed = partial(_of_partition, "completed")
 events = partial(_of_partition, "events")

@@ -120,12 +120,14 @@ async def send(
     firmware_sha256: bytes | None = None,
     when: When = "now",
     online_s: float = ONLINE_S,
+    by: str | None = None,
 ) -> Sent:
     """Record a command and wait for its end, or for the transaction that begins because of it.
 
     The wait lasts `wait_s` at most, by default `timeout_s`. With `when="online"`, the command is sent as
     soon as the charge point is online and accepted, at the latest after `online_s`. Then `timeout_s` counts
-    from the sending, and the default of `wait_s` is 0. Raises Problem: 404 for an unknown charge point,
+    from the sending, and the default of `wait_s` is 0. `by` is the id of the API key that sends the command,
+    by default that of the present request. Raises Problem: 404 for an unknown charge point,
     409 for a command that must not be sent, 422 for a payload that is too large or an Idempotency-Key that
     another command has used, and 503 if the store does not answer.
     """
@@ -145,7 +147,7 @@ async def send(
     if wait_s is None:
         wait_s = timeout_s if waits_s is None else 0.0
     id_ = commands.new_id(tenant, charge_point, idempotency_key)
-    payload, sealed = secrets.protect(services.pepper, id_, action, _encode(request))
+    payload, sealed = secrets.protect(services.pepper, id_, action, encode(request))
     submit = partial(
         commands.submit,
         store,
@@ -158,7 +160,7 @@ async def send(
         reply_to=services.inbox.incarnation,
         id_=id_,
         sealed=sealed,
-        by=g.api_key.id,
+        by=by or g.api_key.id,
     )
     begun = trio.current_time()
     async with secrets.new_password(services, record, request, id_) as password:
@@ -241,7 +243,8 @@ def respond(sent: Sent) -> Response:
     return bodies.answer(sent.answer, 200 if is_finished(sent) else 202)
 
 
-def _encode(request: Message) -> bytes:
+def encode(request: Message) -> bytes:
+    """Return the payload of a request. Raises Problem (422) if it is too large."""
     payload = actions.encode(request)
     if len(payload) > PAYLOAD_BYTES_MAX:
         detail = f"The payload has {len(payload):,} bytes; a command may have at most {PAYLOAD_BYTES_MAX:,}."

@@ -42,6 +42,17 @@ def read(action: str, payload: bytes) -> Message:
         raise Problem(422, "invalid-payload", detail, errors=errors, members=members) from None
 
 
+def read_member(action: str, payload: dict[str, Any]) -> Message:
+    """Read a payload that is the member `payload` of the body. Raises Problem as `read` does."""
+    try:
+        return read(action, msgspec.json.encode(payload))
+    except Problem as problem:
+        faults = [InputError(fault.detail, f"/payload{fault.pointer or ''}") for fault in problem.errors]
+        raise Problem(
+            problem.status, problem.kind, problem.detail, errors=faults, members=problem.members
+        ) from None
+
+
 def request_body(action: str) -> dict[str, Any]:
     """Describe the body for OpenAPI: the OCPP request `action`."""
     example = _EXAMPLES.get(action)

@@ -61,6 +61,7 @@ _PATH: dict[str, tuple[str, str]] = {
         "Id of the command, from the answer to the POST that sent the command.",
         "a3.Zt1bnqkC9T4Yl2rH0dW5uA",
     ),
+    "batch": ("Id of the batch, from the answer to the POST that began it.", "Zt1bnqkC9T4Yl2rH0dW5uA"),
     "job": ("Id of the job, which is the id of the command that began the job.", "a3.Zt1bnqkC9T4Yl2rH0dW5uA"),
     "certificate": (
         "Id of a certificate that the charge point reported, as the list of certificates shows it.",
@@ -95,6 +96,7 @@ _PATTERNS = {
     "reservation": _WHOLE,
     "charging_profile": _WHOLE,
     "command": _COMMAND,
+    "batch": "^[A-Za-z0-9_-]{22}$",
     "job": _COMMAND,
     "node": "^[0-9a-f]{16}$",
     "security_event": _ID,

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
+from admin.batches.filter import Online, Prefix, TroubleOrAny, WithBootStatus
 from admin.commands import CommandAnswer, preconditions, send
 from admin.http import (
     Next,
@@ -26,7 +27,6 @@ from admin.routes import charge_point_answer
 from admin.routes.charge_point_answer import ChargePointAnswer, ChargePointItem, Registration
 from admin.routes.members import ChargePointName
 from admin.services import current_store, services
-from gateway.ocpp16.messages.core import RegistrationStatus
 from gateway.ocpp16.messages.remote_trigger import TriggerMessage
 from state import charge_points, keys, troubles
 from state.charge_points import ChargePointRecord, Filters, Settings, connectors
@@ -34,31 +34,17 @@ from state.nodes import inbox, leases, nodes
 from state.nodes.inbox import Disconnect, DisconnectReason, SettingsChanged
 from state.nodes.leases import Holding
 from state.store import Store
-from state.troubles import Trouble, TroubleKind
+from state.troubles import Trouble
 
 blueprint = new_blueprint("charge_points", "Charge points")
 
 
 class ChargePointQuery(Paging, frozen=True, forbid_unknown_fields=True):
-    online: Annotated[
-        bool | None,
-        msgspec.Meta(
-            description="true lists only charge points that are connected now, and false lists only charge "
-            "points that are not connected now."
-        ),
-    ] = None
-    boot_status: Annotated[
-        RegistrationStatus | None,
-        msgspec.Meta(description="List only charge points whose last BootNotification got this answer."),
-    ] = None
-    prefix: Annotated[
-        Annotated[str, msgspec.Meta(max_length=255)] | None,
-        msgspec.Meta(
-            description="List only charge points whose id begins with this text.", examples=["DEPOT-"]
-        ),
-    ] = None
+    online: Online = None
+    boot_status: WithBootStatus = None
+    prefix: Prefix = None
     trouble: Annotated[
-        TroubleKind | Literal["any"] | None,
+        TroubleOrAny | None,
         msgspec.Meta(
             description="List only charge points with this trouble, or with `any` trouble, and show all "
             "their troubles. A trouble that began in the last minutes may not be listed yet; the member "

@@ -1,10 +1,9 @@
 """Routes of commands: an operator sends a command to a charge point, and may wait for the answer."""
 
-import re
 from typing import Annotated
 
 import msgspec
-from quart import Response, request
+from quart import Response
 from quart_schema import document_querystring, document_response
 
 from admin.commands import PROBLEMS, CommandAnswer, WaitQuery, send
@@ -17,6 +16,7 @@ from admin.http import (
     actions,
     bodies,
     describes,
+    idempotency,
     invalid,
     lookup,
     must_exist,
@@ -28,7 +28,6 @@ from admin.services import current_store, services
 from state import commands
 from state.keys import ChargePointKeys
 
-_KEY = re.compile(r"[!-~]{1,255}")
 ONLINE_S_MAX = 30 * 24 * 3600
 
 blueprint = new_blueprint("commands", "Commands")
@@ -76,15 +75,10 @@ class CommandQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
 @describes(
     schemas=ocpp_schemas.with_texts(actions.schemas()),
     parameters=[
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": False,
-            "description": "If a request repeats the key, action and body of a request of the last 24 hours, "
-            "csms does not send the command again. The key has 1 to 255 printable ASCII characters and no "
-            "space.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-        }
+        idempotency.describe(
+            "If a request repeats the key, action and body of a request of the last 24 hours, csms does not "
+            "send the command again."
+        )
     ],
     problems=PROBLEMS,
 )
@@ -124,7 +118,7 @@ async def send_command(tenant: str, charge_point: str, action: str) -> Response:
         timeout_s=asked.timeout,
         wait_s=asked.wait,
         wait_for=asked.wait_for,
-        idempotency_key=_idempotency_key(),
+        idempotency_key=idempotency.read_key(),
         firmware_sha256=None if sha256 is None else bytes.fromhex(sha256),
         when=asked.when,
         online_s=ONLINE_S if asked.online_within is None else asked.online_within,
@@ -187,14 +181,3 @@ async def cancel_command(tenant: str, command: str) -> Response:
     else:
         kind, detail = "already-sent", "The command was sent already, so it cannot be cancelled any more."
     raise Problem(409, kind, detail, members={"id": now.id, "command": answer})
-
-
-def _idempotency_key() -> str | None:
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not _KEY.fullmatch(key):
-        raise invalid(
-            "The Idempotency-Key is empty, too long or has a character that is not allowed; "
-            "use 1 to 255 printable ASCII characters without a space.",
-            parameter="Idempotency-Key",
-        )
-    return key

@@ -2,6 +2,7 @@
 
 from typing import Final, Literal, NamedTuple, get_args
 
+from state.batches.items import OUTCOMES
 from state.commands.table import Status
 
 type MemberType = Literal[
@@ -59,6 +60,9 @@ KINDS: Final = {
     "meter_values": "The charge point sent meter values, which can be read with their transaction.",
     **{f"command.{status}": f"The `command` is now {status}." for status in get_args(Status)},
     "command.transaction": "The transaction `transaction_id` began because of a RemoteStartTransaction.",
+    "batch.started": "An operator began a batch of commands to `charge_points` charge points.",
+    "batch.finished": "Each charge point of a batch has an outcome.",
+    "batch.cancelled": "A batch that an operator cancelled has ended, and nothing of it is waiting any more.",
     "reservation.made": "The charge point accepted a reservation.",
     "reservation.used": "A transaction that uses a reservation began. `data` has the same members as in "
     "transaction.started.",
@@ -144,6 +148,16 @@ _CONNECTION: Final = {
     ),
 }
 _PROFILES: Final = {"charging_profile_ids": Member("list of whole numbers", "Ids of the charging profiles.")}
+_BATCH: Final = {
+    "batch": Member("text", "Id of the batch."),
+    "action": Member("text", "Action of the commands, such as Reset."),
+    "charge_points": Member("whole number", "Number of charge points of the batch."),
+    "api_key": Member("text", "Id of the API key that began the batch."),
+}
+_COUNTS: Final = {
+    name: Member("whole number", f"Number of charge points with the outcome `{name}`.")
+    for name in (*OUTCOMES, "to_do")
+}
 _TRACE: Final = Member("text", "Id of the trace.")
 
 MEMBERS: Final[dict[str, dict[str, Member]]] = {
@@ -281,6 +295,11 @@ MEMBERS: Final[dict[str, dict[str, Member]]] = {
         for status in get_args(Status)
     },
     "command.transaction": {"command": _COMMAND, "transaction_id": _TRANSACTION},
+    "batch.started": _BATCH,
+    "batch.finished": _BATCH | _COUNTS,
+    "batch.cancelled": _BATCH
+    | _COUNTS
+    | {"cancelled_by": Member("text", "Id of the API key that cancelled the batch.")},
     "reservation.made": {
         "reservation_id": Member("whole number", "Id of the reservation."),
         "connector_id": Member("whole number", "Number of the connector. 0 means any connector."),

@@ -15,7 +15,6 @@ from admin.http.files import refuse_if_full
 from admin.http.openapi import components
 from admin.http.times import Time
 from admin.routes import event_kinds
-from admin.routes.members import ChargePointName
 from admin.services import Services, services
 from state.errors import StateError
 from state.events import events
@@ -44,7 +43,14 @@ class EventAnswer(msgspec.Struct, frozen=True, kw_only=True):
     ]
     kind: Annotated[str, msgspec.Meta(description=event_kinds.DESCRIPTION, examples=["transaction.started"])]
     tenant: Annotated[str, msgspec.Meta(description="Name of the tenant.", examples=["acme"])]
-    charge_point: ChargePointName
+    charge_point: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Identity of the charge point. null means that the event concerns no single charge "
+            "point, such as that of a batch.",
+            examples=["CP-1"],
+        ),
+    ]
     at: Annotated[Time, msgspec.Meta(description="When the event was recorded, by the clock of the store.")]
     data: Annotated[
         Any,
@@ -261,7 +267,11 @@ def _id(cursor: Cursor) -> bytes:
 def _block(event: Event | Gap) -> bytes:
     if isinstance(event, Gap):
         return sse.block(b"gap", b'{"reason":"events before this one are no longer kept"}')
-    return sse.block(event.kind.encode(), msgspec.json.encode(convert(event, EventAnswer, data=_data(event))))
+    return sse.block(event.kind.encode(), msgspec.json.encode(_answer_of(event)))
+
+
+def _answer_of(event: Event) -> EventAnswer:
+    return convert(event, EventAnswer, charge_point=event.charge_point or None, data=_data(event))
 
 
 def _data(event: Event) -> msgspec.Raw | dict[str, Any]:

@@ -8,9 +8,7 @@ from quart_schema import document_querystring, document_request, document_respon
 
 from admin.commands import PROBLEMS, CommandAnswer, WaitQuery, send
 from admin.http import (
-    InputError,
     Next,
-    Problem,
     actions,
     bodies,
     convert,
@@ -232,13 +230,13 @@ async def begin_job(tenant: str, charge_point: str) -> Response:
     payload = wanted.payload
     if wanted.action in _NUMBERED and "requestId" not in payload:
         # The payload is checked before an id is chosen, so that a refused request does not use up an id.
-        _read(wanted.action, {**payload, "requestId": 0})
+        actions.read_member(wanted.action, {**payload, "requestId": 0})
         chosen = await jobs.new_request_id(store, tenant, charge_point)
         payload = {
             **payload,
             "requestId": must_exist(chosen, "charge point"),
         }  # The charge point may have been deleted a moment ago.
-    request = _read(wanted.action, payload)
+    request = actions.read_member(wanted.action, payload)
     return send.respond(
         await send.send(services(), tenant, charge_point, request, timeout_s=asked.timeout, wait_s=asked.wait)
     )
@@ -262,17 +260,6 @@ async def delete_job(tenant: str, charge_point: str, job: str) -> Response:
     """
     must_exist(await jobs.delete(current_store(), tenant, charge_point, job), "job")
     return bodies.no_content()
-
-
-def _read(action: str, payload: dict[str, Any]) -> Any:
-    """Read the payload of the body. Raises Problem (422) with pointers below `/payload`."""
-    try:
-        return actions.read(action, msgspec.json.encode(payload))
-    except Problem as problem:
-        faults = [InputError(fault.detail, f"/payload{fault.pointer or ''}") for fault in problem.errors]
-        raise Problem(
-            problem.status, problem.kind, problem.detail, errors=faults, members=problem.members
-        ) from None
 
 
 def _answer(job: Job) -> JobAnswer:

@@ -17,6 +17,7 @@ from state.charge_points.charge_points import (
     pick,
     picks,
     put,
+    read_all,
 )
 from state.record import BootStatus, ChargePointRecord, Settings
 
@@ -40,4 +41,5 @@ __all__ = [
     "pick",
     "picks",
     "put",
+    "read_all",
 ]

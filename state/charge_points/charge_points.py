@@ -218,14 +218,11 @@ async def list_(
     indexes = [key_names.charge_points(partition, tenant) for partition in range(key_names.PARTITIONS)]
 
     async def load(listed: Sequence[bytes]) -> list[tuple[bytes, tuple[ChargePointRecord, Holding | None]]]:
-        keys = [ChargePointKeys(tenant, member.decode()) for member in listed]
-        records = await store.hashes([one.record for one in keys])
-        held = await list_holdings(store, keys)
+        read = await read_all(store, tenant, [member.decode() for member in listed])
         return [
-            (one.id.encode(), (found, holding))
-            for one, record, holding in zip(keys, records, held, strict=True)
-            if (found := read_charge_point(tenant, one.id, record)) is not None
-            and passes(found, holding, filters)
+            (found.id.encode(), (found, holding))
+            for found, holding in read
+            if passes(found, holding, filters)
         ]
 
     async def pick_listed(listed: Sequence[bytes]) -> list[bytes]:
@@ -264,6 +261,20 @@ async def pick(store: Store, keys: Sequence[ChargePointKeys], filters: Filters) 
         wanted = boot_status.encode()
         picked = [before and status == wanted for before, status in zip(picked, statuses, strict=True)]
     return picked
+
+
+async def read_all(
+    store: Store, tenant: str, ids: Sequence[str]
+) -> list[tuple[ChargePointRecord, Holding | None]]:
+    """Read the charge points with these ids. Unknown ones are left out."""
+    keys = [ChargePointKeys(tenant, id_) for id_ in ids]
+    records = await store.hashes([one.record for one in keys])
+    held = await list_holdings(store, keys)
+    return [
+        (found, holding)
+        for one, record, holding in zip(keys, records, held, strict=True)
+        if (found := read_charge_point(tenant, one.id, record)) is not None
+    ]
 
 
 def passes(found: ChargePointRecord, holding: Holding | None, filters: Filters) -> bool:

@@ -1,6 +1,7 @@
 """Commands that an operator sends to a charge point."""
 
 from state.commands.commands import (
+    KEPT_MS,
     LIMIT,
     Conflict,
     Go,
@@ -31,6 +32,7 @@ from state.commands.lookup import (
 from state.commands.record import Command, command_id
 
 __all__ = [
+    "KEPT_MS",
     "LIMIT",
     "Command",
     "Conflict",

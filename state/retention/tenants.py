@@ -60,6 +60,48 @@ KINDS = (
         ("test_failed_starts_are_kept_for_two_days_and_their_number_is_bounded",),
     ),
     Kind(
+        "batch",
+        "a batch of commands, with its counts",
+        "tenant",
+        "30 days after its end, or when 100 later batches began, or with the tenant",
+        "one hash; 10 running batches and 100 in all",
+        (
+            "test_a_batch_that_has_ended_expires_after_30_days",
+            "test_only_the_latest_100_batches_are_kept_and_running_ones_always",
+            "test_the_deletion_of_a_tenant_takes_its_batches_along",
+        ),
+    ),
+    Kind(
+        "batch-items",
+        "the charge points of a batch, and what became of each of them",
+        "tenant",
+        "with its batch; if the batch did not begin, after 10 minutes",
+        "100,000 charge points of each batch, packed in blocks of 500",
+        (
+            "test_a_batch_that_has_ended_expires_after_30_days",
+            "test_items_of_a_batch_that_never_began_expire",
+        ),
+    ),
+    Kind(
+        "batches",
+        "index of the batches of commands",
+        "tenant",
+        "each entry with its batch, at the latest when the next batch begins, or with the tenant",
+        "100 entries, and those of running batches",
+        ("test_only_the_latest_100_batches_are_kept_and_running_ones_always",),
+    ),
+    Kind(
+        "running-batches",
+        "names of the batches that have not ended",
+        "partition",
+        "each entry when its batch ends, or with the tenant",
+        "10 entries for each tenant",
+        (
+            "test_a_tenant_can_have_only_so_many_running_batches",
+            "test_the_deletion_of_a_tenant_takes_its_batches_along",
+        ),
+    ),
+    Kind(
         "troubles",
         "index of the charge points in trouble",
         "tenant",

@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from state import guarded, keys
+from state.batches import batches
 from state.paging import Page, list_members
 from state.record import BootStatus
 from state.redis.connection import Arg
@@ -138,7 +139,7 @@ async def has_charge_points(store: Store, tenant: str) -> bool:
 async def delete(
     store: Store, tenant: str
 ) -> Literal["deleted", "unknown", "has_charge_points", "has_transactions"]:
-    """Delete a tenant with its id tags, tokens, DataTransfer vendors and order of completion.
+    """Delete a tenant with its id tags, tokens, DataTransfer vendors, batches and order of completion.
 
     `has_charge_points` and `has_transactions` mean that the tenant still has some, so nothing was deleted.
     The id tags are deleted first, so that after an interruption the tenant still exists and can be deleted
@@ -150,6 +151,7 @@ async def delete(
     if (await list_members(store, indexes, limit=1)).items:
         return "has_transactions"
     await store.pipeline([("UNLINK", keys.completed(one, tenant)) for one in range(keys.PARTITIONS)])
+    await batches.delete_all(store, tenant)
     await id_tags.delete_all(store, tenant)
     known = await store.execute(
         "UNLINK",

@@ -13,6 +13,7 @@ from admin.cli.api.errors import NotDone, Refused
 from admin.cli.api.options import BOUNDS, DEFAULT, Bounds, Options
 from admin.cli.api.output import print_document, print_list, warn
 from admin.cli.failures import CommandRefused
+from gateway.ocpp16.agreement import AGREED
 from gateway.service.secrets import names_secret
 
 app = App(
@@ -31,8 +32,6 @@ _COLUMNS = {
     "API key": "api_key",
 }
 _LIST = "/v1/tenants/{tenant}/charge-points/{charge_point}/commands"
-_AGREED = {"Accepted", "Scheduled", "RebootRequired", "Unlocked", "AcceptedCanceled"}
-"""Values of `status` in a response that mean that the charge point does what it was asked."""
 _UNDONE = {
     *("offline", "call-error", "deadline-passed", "outcome-unknown", "not-accepted", "already-accepted"),
     *("cancelled", "already-sent", "already-ended"),
@@ -214,5 +213,5 @@ def _judge_refusal(error: Refused) -> Refused | NotDone:
 def _judge(answer: dict[str, Any]) -> None:
     """Raise NotDone if the charge point answered that it does not do what it was asked."""
     status = (answer["response"] or {}).get("status")
-    if isinstance(status, str) and status not in _AGREED:
+    if isinstance(status, str) and status not in AGREED:
         raise NotDone(f"{answer['charge_point']} answered {status}, so it did not do what it was asked")
