@@ -11,6 +11,7 @@ from cyclopts.validators import Number
 
 from admin.cli import api_keys, archive, doctor, health, nodes, pki, store, up
 from admin.cli.api import (
+    batches,
     charge_points,
     commands,
     events,
@@ -44,8 +45,8 @@ Begin with `csms up`, which runs all parts on this machine and says what to do n
 is a process of its own, and all processes share one Redis or Valkey. `csms gateway` serves charge points.
 `csms admin` serves operators.
 
-`csms charge-points`, `commands`, `events`, `id-tags`, `refusals`, `tokens`, `trace` and `transactions` use
-the admin API. `csms api-key`, `archive`, `nodes` and `store` use the store itself.
+`csms batches`, `charge-points`, `commands`, `events`, `id-tags`, `refusals`, `tokens`, `trace` and
+`transactions` use the admin API. `csms api-key`, `archive`, `nodes` and `store` use the store itself.
 """,
     version=_version,
     help_format="markdown",
@@ -58,7 +59,7 @@ app.command(nodes.app)
 app.command(pki.app)
 app.command(store.app)
 
-for _app in (charge_points, commands, id_tags, profiles_command, tokens, trace, transactions):
+for _app in (batches, charge_points, commands, id_tags, profiles_command, tokens, trace, transactions):
     app.command(_app.app)
 for _command in (events.events, refusals.refusals):
     app.command(_command)

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import httpx
-import msgspec
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
@@ -12,9 +11,8 @@ from admin.cli.api.client import Client, with_server
 from admin.cli.api.errors import NotDone, Refused
 from admin.cli.api.options import BOUNDS, DEFAULT, Bounds, Options
 from admin.cli.api.output import print_document, print_list, warn
-from admin.cli.failures import CommandRefused
+from admin.cli.api.payloads import EMPTY, key_headers, read_payload
 from gateway.ocpp16.agreement import AGREED
-from gateway.service.secrets import names_secret
 
 app = App(
     name="commands", help="Send commands to charge points, and show their outcomes. Needs the admin API."
@@ -44,7 +42,7 @@ type Seconds = Annotated[float | None, Parameter(validator=Number(gte=0, lte=600
 def send(
     charge_point: str,
     action: str,
-    payload: str = "{}",
+    payload: str = EMPTY,
     *,
     payload_file: Path | None = None,
     wait: Seconds = None,
@@ -88,14 +86,13 @@ def send(
     """
 
     async def work(client: Client) -> None:
-        asked = _read_payload(payload, payload_file)
-        headers = {} if idempotency_key is None else {"Idempotency-Key": _check_key(idempotency_key)}
+        asked = read_payload(payload, payload_file)
         try:
             response = await client.ask(
                 "POST",
                 client.of_tenant("charge-points", charge_point, "commands", action),
                 body=asked,
-                headers=headers,
+                headers=key_headers(idempotency_key),
                 timeout_s=timeout + 30,
                 wait=wait,
                 timeout=timeout,
@@ -171,38 +168,6 @@ def list_(charge_point: str, *, bounds: Bounds = BOUNDS, options: Options = DEFA
             raise
 
     with_server("commands list", options, work)
-
-
-def _read_payload(given: str, file: Path | None) -> dict[str, Any]:
-    source = "the payload"
-    if file is not None:
-        if given != "{}":
-            raise CommandRefused("the payload is given twice; leave out the argument or --payload-file")
-        text, source = file.read_bytes(), str(file)
-    else:
-        text = given.encode()
-    try:
-        payload = msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise CommandRefused(f"{source} is not a JSON object ({error}); write it like {{}}") from None
-    if file is None and _holds_secret(payload):
-        raise CommandRefused(
-            "the payload holds a secret, and other users of this machine can see the command line; give it "
-            "with --payload-file"
-        )
-    return payload
-
-
-def _holds_secret(payload: dict[str, Any]) -> bool:
-    key = payload.get("key")
-    names_it = isinstance(key, str) and names_secret(key) and "value" in payload
-    return names_it or any(names_secret(name) for name in payload)
-
-
-def _check_key(key: str) -> str:
-    if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise CommandRefused("--idempotency-key must have printable ASCII characters only, and no space")
-    return key
 
 
 def _judge_refusal(error: Refused) -> Refused | NotDone:

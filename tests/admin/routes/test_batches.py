@@ -279,7 +279,7 @@ async def test_a_cancelled_batch_sends_nothing_more_and_records_the_answers_to_w
         assert cancelled.json()["phase"] == "cancelling"
 
         async def has_stopped() -> bool:
-            return (await read(api, begun["id"]))["counts"]["to_do"] == 5
+            return bool((await read(api, begun["id"]))["counts"]["to_do"] == 5)
 
         await until(has_stopped)
         now = await read(api, begun["id"])
@@ -301,10 +301,10 @@ async def test_a_cancelled_batch_sends_nothing_more_and_records_the_answers_to_w
 
 
 async def test_what_a_single_command_would_be_refused_for_is_not_sent(api: Api) -> None:
-    await charge_points.put(api.store, TENANT, "held-back", Settings(registration="Rejected"))
+    await charge_points.put(api.store, TENANT, "held-back", Settings(registration="Pending"))
     await register(api, "deleted")
     async with connected(api.store, TENANT, "held-back") as session:
-        begun = await begin(api)
+        begun = await begin(api, action="RemoteStopTransaction", payload={"transactionId": 7})
         assert await charge_points.delete(api.store, TENANT, "deleted") is True
         async with working(api):
             ended = await until_ended(api, begun["id"])

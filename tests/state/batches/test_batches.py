@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from state.batches import batches, items, working
-from state.batches.batches import KEPT, RUNNING_MAX, Began, Counts
+from state.batches.batches import KEPT, RUNNING_MAX, Began, Counts, ItemState
 from state.batches.items import Item
 from state.keys import BatchKeys, encode
 from state.paging import BadCursor
@@ -117,7 +117,8 @@ async def test_items_are_listed_in_pages_with_their_outcomes(store: Store) -> No
     block = await items.read_block(store, begun.keys, 1)
     block[3].outcome, block[3].detail, block[3].ended_ms = "rejected", "Rejected", 7
     await working.advance(store, begun, "runner", reserved=600, counts=Counts(), blocks={1: block})
-    now, found, cursor = await read(store, "one"), [], None
+    now, cursor = await read(store, "one"), None
+    found = list[ItemState]()
     while True:
         page = await batches.list_items(store, now, limit=400, cursor=cursor)
         found += page.items
