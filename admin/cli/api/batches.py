@@ -298,7 +298,9 @@ def _print_preview(options: Options, preview: dict[str, Any]) -> None:
     for id_ in shown:
         write_line(id_)
     more = preview["total"] - len(shown)
-    warn(f"the batch would reach {preview['total']} charge points" + (f"; {more} more" if more else ""))
+    number = preview["total"]
+    noun = "charge point" if number == 1 else "charge points"
+    warn(f"the batch would reach {number} {noun}" + (f", {more} more than these" if more else ""))
 
 
 async def _follow(client: Client, options: Options, batch: dict[str, Any]) -> None:
