@@ -5,6 +5,7 @@ from state.batches.batches import LEASE_MS, Counts
 from state.batches.items import Item
 from state.store import Store
 from tests.state.batches.beginning import CANCELLED, ENDED, TENANT, begin, read
+from tests.support.full_store import full
 
 
 async def test_only_one_process_works_on_a_batch_until_its_lease_ends(store: Store) -> None:
@@ -68,3 +69,10 @@ async def test_a_batch_that_was_cancelled_ends_as_cancelled(store: Store) -> Non
 
 async def test_nobody_can_claim_a_batch_that_does_not_exist(store: Store) -> None:
     assert await working.claim(store, TENANT, "none", "runner") is None
+
+
+async def test_a_batch_can_be_cancelled_on_a_full_store(store: Store) -> None:
+    await begin(store, "one")
+    async with full(store):
+        assert await batches.cancel(store, TENANT, "one", "key") == "cancelling"
+    assert (await read(store, "one")).phase == "cancelling"
