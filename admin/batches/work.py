@@ -248,10 +248,9 @@ class Work:
             return True
         event = event_of_end(now, counts)
         ended = await working.finish(self._store, now, self._runner, self._progress.phase, event)
-        if ended == "again":
-            return False
-        _log.info("batch.ended", tenant=batch.tenant, batch=batch.id, outcome=ended, sent=counts.ended)
-        return True
+        if ended in {"finished", "cancelled"}:
+            _log.info("batch.ended", tenant=batch.tenant, batch=batch.id, outcome=ended, sent=counts.ended)
+        return ended != "again"
 
     async def _release(self) -> None:
         """Store the progress, and let another process go on at once."""
