@@ -271,7 +271,8 @@ def events() -> str:
         has `id`, `kind`, `tenant`, `charge_point`, `at` and `data`. This page lists the members of `data` for
         each kind. An *optional* member is missing in some events of its kind. The stream sends the events of
         one charge point in the order in which they happened. An event may be sent more than once, with the
-        same `id`. `charge_point` is null in an event of a batch, which concerns no single charge point. Later versions of csms may add kinds and members.
+        same `id`. `charge_point` is null in an event of a batch, which concerns no single charge point. Later
+        versions of csms may add kinds and members.
 
         The store keeps events for 6 hours. The charge points of a tenant are spread over 256 partitions, and
         the store keeps at most the latest 10,000 events of each partition. A client that resumes after an

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import trio
 
-from admin.batches import work
+from admin.batches import sending, work
 from admin.batches.sending import command_id
 from admin.batches.task import Batches
 from admin.batches.work import Work
@@ -244,7 +244,7 @@ async def test_a_batch_sends_no_faster_than_its_pace(api: Api) -> None:
 async def test_a_command_that_fails_because_of_a_bug_does_not_end_the_batch(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    send_item = work.send_item
+    send_item = sending.send_item
 
     async def fail_for_one(services: Any, batch: Batch, request: Any, name: str) -> Any:
         if name == "CP-1":
