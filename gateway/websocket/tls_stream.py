@@ -87,15 +87,13 @@ class TlsStream(SocketStream):
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
 
     async def handshake(self, patience_s: float = inf, on_begin: Callable[[], None] | None = None) -> None:
-        """Shake hands, one step in each turn of this handshake. `on_begin` is called after the first.
+        """Shake hands, one step in each turn of this handshake. `on_begin` is called when the first begins.
 
         Raises ssl.SSLError after the alert was sent, trio.BrokenResourceError if the peer left, and TooBusy
         if the first turn does not come within `patience_s`.
         """
         try:
-            done = await self._take_step(begun=False, patience_s=patience_s)
-            if on_begin is not None:
-                on_begin()
+            done = await self._take_step(begun=False, patience_s=patience_s, on_begin=on_begin)
             while not done:
                 if not await self._read_record():
                     raise trio.BrokenResourceError("the peer left during the TLS handshake")
@@ -106,13 +104,17 @@ class TlsStream(SocketStream):
                 await self._flush()
             raise
 
-    async def _take_step(self, *, begun: bool, patience_s: float) -> bool:
+    async def _take_step(
+        self, *, begun: bool, patience_s: float, on_begin: Callable[[], None] | None = None
+    ) -> bool:
         """Wait for a turn, and take one step. Returns whether the handshake is done."""
         handshakes = turns.get()
         waited = await handshakes.take(begun=begun, patience_s=patience_s)
         try:
             if waited and not begun and self.has_hung_up():
                 raise trio.BrokenResourceError("the peer left before the TLS handshake")
+            if on_begin is not None:
+                on_begin()
             self._tls.do_handshake()
             done = True
         except ssl.SSLWantReadError:

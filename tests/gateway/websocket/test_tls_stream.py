@@ -1,5 +1,6 @@
 """TLS handshakes that wait for their turn, take too long, or are no handshakes."""
 
+import socket
 import ssl
 from math import inf
 from pathlib import Path
@@ -10,10 +11,13 @@ from trio.testing import MockClock
 
 from gateway.websocket import turns
 from gateway.websocket.limits import Limits
+from gateway.websocket.refusals import Refused
 from gateway.websocket.server import PATIENCE_S, Server
 from gateway.websocket.tls import server_context
+from gateway.websocket.tls_stream import TlsStream
 from tests.gateway.websocket.echo_server import Echo, raw_peer, serving, settle, until
 from tests.gateway.websocket.tls_peers import client_context, describe_tls
+from tests.support.fault_proxy import RESET
 from tests.support.websocket_frames import REQUEST, plain, text
 
 
@@ -82,6 +86,33 @@ async def test_a_peer_that_left_before_its_turn_costs_no_handshake(
         await settle()
         give_turns_back()
         await until(lambda: server.stats.handshake_failures == {"tls_busy": 1})
+
+
+async def test_a_peer_that_resets_while_it_gets_the_first_answer_has_left(
+    certificates: list[tuple[Path, Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: list[Refused] = []
+    peers: list[trio.SocketStream] = []
+    flush = TlsStream._flush
+
+    async def reset_and_flush(stream: TlsStream) -> None:
+        while peers:
+            peer = peers.pop().socket
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            peer.close()
+        await flush(stream)
+
+    def note(reason: Refused, _address: str, _detail: str) -> None:
+        noted.append(reason)
+
+    serving_tls = serving(Echo(), tls=server_context(certificates), on_refused=note)
+    async with serving_tls as server:
+        await take_all_turns()
+        peers.append(await say_hello(server))
+        monkeypatch.setattr(TlsStream, "_flush", reset_and_flush)
+        give_turns_back()
+        await until(lambda: server.stats.handshake_failures == {"tls_left": 1})
+    assert noted == [Refused.TLS_LEFT]
 
 
 async def test_a_tls_handshake_that_never_ends_is_cut_off(
