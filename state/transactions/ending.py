@@ -4,7 +4,8 @@ An end has fields of its own, beside those of the stop. If the stop still comes,
 stop.
 """
 
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, cast
 
 import msgspec
 
@@ -72,7 +73,7 @@ async def end(store: Store, tenant: str, transaction: Transaction, end: End, *, 
         "end_api_key": end.api_key,
         "end_policy": end.policy,
     }
-    word, *rest = await store.step(
+    reply = await store.step(
         "transactions/end",
         (
             keys.transaction(id_),
@@ -95,14 +96,21 @@ async def end(store: Store, tenant: str, transaction: Transaction, end: End, *, 
             *flatten(fields),
         ),
     )
-    match word:
-        case b"charging":
-            return StillCharging(rest[0].decode())
-        case b"stopped":
-            return "stopped"
-        case b"unknown":
-            return "unknown"
-    tag, fingerprint = (part.decode() for part in rest)
-    if fingerprint:
-        await holds.release(store, keys, tag, fingerprint)
-    return "ended" if word == b"ended" else "again"
+    return cast("EndOutcome", await conclude(store, keys, reply))
+
+
+async def conclude(store: Store, keys: ChargePointKeys, reply: Sequence[bytes]) -> str | StillCharging:
+    """Release the hold that the reply of the step `end` or `join` names, and return the outcome.
+
+    Each word of these steps is the outcome of the same name, apart from `charging`. The reply to what was
+    done names the tag and the fingerprint of the hold. The fingerprint is empty if the hold belongs to a
+    later start.
+    """
+    word, *named = (part.decode() for part in reply)
+    if word == "charging":
+        return StillCharging(*named)
+    if named:
+        tag, fingerprint = named
+        if fingerprint:
+            await holds.release(store, keys, tag, fingerprint)
+    return word

@@ -4,16 +4,15 @@ The orphan stays in the collection, with the transaction to which it was joined.
 the stop again gets the same answer, and the stop is no new orphan.
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import msgspec
 
-from state import holds
 from state.keys import ChargePointKeys, unpacked
 from state.redis.connection import Arg
 from state.replies import flatten
 from state.store import Store
-from state.transactions.ending import StillCharging
+from state.transactions.ending import StillCharging, conclude
 from state.transactions.listing import public_id
 from state.transactions.orphans import Stored
 
@@ -60,7 +59,7 @@ async def join(
         "join_ms": join.received_ms,
         "join_api_key": join.api_key,
     }
-    word, *rest = await store.step(
+    reply = await store.step(
         "transactions/join",
         (
             keys.transaction(id_),
@@ -87,16 +86,4 @@ async def join(
             *flatten(fields),
         ),
     )
-    match word:
-        case b"charging":
-            return StillCharging(rest[0].decode())
-        case b"stopped":
-            return "stopped"
-        case b"unknown":
-            return "unknown"
-        case b"changed":
-            return "changed"
-    tag, fingerprint = (part.decode() for part in rest)
-    if fingerprint:
-        await holds.release(store, keys, tag, fingerprint)
-    return "joined"
+    return cast("JoinOutcome", await conclude(store, keys, reply))
