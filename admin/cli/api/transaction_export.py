@@ -15,7 +15,8 @@ from admin.cli.api.output import warn
 from admin.cli.failures import CommandRefused
 from admin.cli.private_files import write_private
 
-_WAITS = httpx.Timeout(60, connect=10)
+_WAITS = httpx.Timeout(60, connect=10, read=600)
+"""The server sends nothing while it searches for what the filters leave over."""
 _PAUSES_S = (0.5, 1, 2, 5, 10)
 _COMPLETED = "/v1/tenants/{tenant}/transactions/completed"
 _FORMATS: dict[Form, str] = {"table": "csv", "json": "jsonl"}
