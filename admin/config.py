@@ -88,7 +88,8 @@ class AdminLimits(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             gt=0,
             le=86_400,
-            description="Time within which a client must read an answer. Streams have no such limit.",
+            description="Time after which csms sends no further part of an answer. It ends no send to a "
+            "client that does not read, which `limits.unread_s` does. Streams and files have no such limit.",
         ),
     ] = 30.0
     idle_connection_s: Annotated[

@@ -8,6 +8,7 @@ import errno
 import logging
 import socket
 import struct
+from contextlib import suppress
 
 import structlog
 import trio
@@ -177,7 +178,10 @@ class _Stream:
             with trio.move_on_after(self._unread_s) as waiting:
                 await self._stream.send_all(left[:_PIECE])
             if waiting.cancelled_caught:
-                _log.info("client.unread", address=self.socket.getpeername()[0], bytes=len(left))
+                address = ""
+                with suppress(OSError):  # The client may have left just now.
+                    address = self.socket.getpeername()[0]
+                _log.info("client.unread", address=address, bytes=len(left))
                 _reset(self._stream)
                 raise trio.BrokenResourceError("the client does not take the answer in time")
             left = left[_PIECE:]

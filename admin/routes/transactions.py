@@ -84,7 +84,7 @@ class TransactionPage(msgspec.Struct, frozen=True):
 
     items: Annotated[
         tuple[TransactionAnswer, ...],
-        msgspec.Meta(description="The transactions of this page, the latest start first."),
+        msgspec.Meta(description="The transactions of this page, in the order that `by` says."),
     ]
     next: Next
     archive: Annotated[
