@@ -36,7 +36,10 @@ csms is a central system for charge points that speak OCPP 1.6-J. This is its ad
 
 Every path under /v1 needs an API key. `csms api-key create` makes one.
 """
-_LIMITS = ("format", "minimum", "maximum", "multipleOf", "minLength", "maxLength", "pattern", "maxItems")
+_LIMITS = (
+    *("format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+    *("minLength", "maxLength", "pattern", "maxItems"),
+)
 _SAMPLES = {"boolean": True, "object": {}, "null": None, "integer": 1, "number": 1}
 
 

@@ -199,7 +199,7 @@ class DataTransferResult(Message):
 
 
 class ChangeAvailability(Message):
-    connector_id: int
+    connector_id: Integer
     type: Literal["Inoperative", "Operative"]
 
 
@@ -242,7 +242,7 @@ class GetConfigurationResult(Message):
 
 
 class RemoteStartTransaction(Message, kw_only=True):
-    connector_id: Maybe[int] = None
+    connector_id: Maybe[Integer] = None
     id_tag: IdToken
     charging_profile: Maybe[ChargingProfile] = None
 
@@ -252,7 +252,7 @@ class RemoteStartTransactionResult(Message):
 
 
 class RemoteStopTransaction(Message):
-    transaction_id: int
+    transaction_id: Integer
 
 
 class RemoteStopTransactionResult(Message):
@@ -268,7 +268,7 @@ class ResetResult(Message):
 
 
 class UnlockConnector(Message):
-    connector_id: int
+    connector_id: Integer
 
 
 class UnlockConnectorResult(Message):

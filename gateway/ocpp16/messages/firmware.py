@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from gateway.ocpp16.messages.types import CiString255, DateTime, Maybe, Message
+from gateway.ocpp16.messages.types import CiString255, DateTime, Integer, Maybe, Message
 
 type DiagnosticsStatus = Literal["Idle", "Uploaded", "UploadFailed", "Uploading"]
 type FirmwareStatus = Literal[
@@ -48,8 +48,8 @@ class GetDiagnostics(Message):
     """
 
     location: str
-    retries: Maybe[int] = None
-    retry_interval: Maybe[int] = None
+    retries: Maybe[Integer] = None
+    retry_interval: Maybe[Integer] = None
     start_time: Maybe[DateTime] = None
     stop_time: Maybe[DateTime] = None
 
@@ -67,9 +67,9 @@ class UpdateFirmware(Message, kw_only=True):
     """
 
     location: str
-    retries: Maybe[int] = None
+    retries: Maybe[Integer] = None
     retrieve_date: DateTime
-    retry_interval: Maybe[int] = None
+    retry_interval: Maybe[Integer] = None
 
 
 class UpdateFirmwareResult(Message):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from gateway.ocpp16.messages.types import IdTagInfo, IdToken, Maybe, Message
+from gateway.ocpp16.messages.types import IdTagInfo, IdToken, Integer, Maybe, Message
 
 type UpdateType = Literal["Differential", "Full"]
 type UpdateStatus = Literal["Accepted", "Failed", "NotSupported", "VersionMismatch"]
@@ -28,7 +28,7 @@ class AuthorizationData(Message):
 class SendLocalList(Message, kw_only=True):
     """A Full update with an absent or empty list clears the list. `list_version` is never 0 or -1."""
 
-    list_version: int
+    list_version: Integer
     local_authorization_list: Maybe[tuple[AuthorizationData, ...]] = None
     update_type: UpdateType
 

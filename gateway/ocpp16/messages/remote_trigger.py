@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from gateway.ocpp16.messages.types import Maybe, Message
+from gateway.ocpp16.messages.types import Integer, Maybe, Message
 
 type MessageTrigger = Literal[
     "BootNotification",
@@ -19,7 +19,7 @@ class TriggerMessage(Message):
     """If `connector_id` is absent, a message that names a connector is requested from every connector."""
 
     requested_message: MessageTrigger
-    connector_id: Maybe[int] = None
+    connector_id: Maybe[Integer] = None
 
 
 class TriggerMessageResult(Message):

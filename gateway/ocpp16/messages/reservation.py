@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from gateway.ocpp16.messages.types import DateTime, IdToken, Maybe, Message
+from gateway.ocpp16.messages.types import DateTime, IdToken, Integer, Maybe, Message
 
 type ReservationStatus = Literal["Accepted", "Faulted", "Occupied", "Rejected", "Unavailable"]
 
@@ -10,11 +10,11 @@ type ReservationStatus = Literal["Accepted", "Faulted", "Occupied", "Rejected", 
 class ReserveNow(Message, kw_only=True):
     """Connector 0 means any connector. The request replaces a reservation that has the same id."""
 
-    connector_id: int
+    connector_id: Integer
     expiry_date: DateTime
     id_tag: IdToken
     parent_id_tag: Maybe[IdToken] = None
-    reservation_id: int
+    reservation_id: Integer
 
 
 class ReserveNowResult(Message):
@@ -22,7 +22,7 @@ class ReserveNowResult(Message):
 
 
 class CancelReservation(Message):
-    reservation_id: int
+    reservation_id: Integer
 
 
 class CancelReservationResult(Message):

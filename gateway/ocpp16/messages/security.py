@@ -116,7 +116,7 @@ class ExtendedTriggerMessage(Message):
         "SignChargePointCertificate",
         "StatusNotification",
     ]
-    connector_id: Maybe[int] = None
+    connector_id: Maybe[Integer] = None
 
 
 class ExtendedTriggerMessageResult(Message):
@@ -192,9 +192,9 @@ class GetLog(Message):
 
     log: LogParameters
     log_type: LogType
-    request_id: int
-    retries: Maybe[int] = None
-    retry_interval: Maybe[int] = None
+    request_id: Integer
+    retries: Maybe[Integer] = None
+    retry_interval: Maybe[Integer] = None
 
 
 class GetLogResult(Message):
@@ -217,9 +217,9 @@ class Firmware(Message, kw_only=True):
 class SignedUpdateFirmware(Message, kw_only=True):
     """`request_id` is unique per charge point. `retries` does not count the first attempt."""
 
-    retries: Maybe[int] = None
-    retry_interval: Maybe[int] = None
-    request_id: int
+    retries: Maybe[Integer] = None
+    retry_interval: Maybe[Integer] = None
+    request_id: Integer
     firmware: Firmware
 
 

@@ -8,6 +8,7 @@ from gateway.ocpp16.messages.types import (
     ChargingRateUnit,
     ChargingSchedule,
     DateTime,
+    Integer,
     Maybe,
     Message,
 )
@@ -16,7 +17,7 @@ from gateway.ocpp16.messages.types import (
 class SetChargingProfile(Message):
     """Connector 0 means the whole charge point. Connector 0 of a TxDefaultProfile means every connector."""
 
-    connector_id: int
+    connector_id: Integer
     cs_charging_profiles: ChargingProfile
 
 
@@ -31,10 +32,10 @@ class ClearChargingProfile(Message):
     clears the profiles that match all of its fields.
     """
 
-    id: Maybe[int] = None
-    connector_id: Maybe[int] = None
+    id: Maybe[Integer] = None
+    connector_id: Maybe[Integer] = None
     charging_profile_purpose: Maybe[ChargingProfilePurpose] = None
-    stack_level: Maybe[int] = None
+    stack_level: Maybe[Integer] = None
 
 
 class ClearChargingProfileResult(Message):
@@ -47,8 +48,8 @@ class GetCompositeSchedule(Message):
     Connector 0 requests the schedule that is expected for the grid connection.
     """
 
-    connector_id: int
-    duration: int
+    connector_id: Integer
+    duration: Integer
     charging_rate_unit: Maybe[ChargingRateUnit] = None
 
 

@@ -47,11 +47,20 @@ Only strict reading checks the format; `timestamps.parse` converts the text.
 type Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 """Integer of 64 bits. OCPP sets no bound, but Lua, Redis and most clients of the API read no more."""
 
-type OneDecimal = Annotated[float, Meta(extra_json_schema={"multipleOf": 0.1})]
+type OneDecimal = Annotated[
+    float,
+    Meta(
+        extra_json_schema={
+            "multipleOf": 0.1,
+            "exclusiveMinimum": -(10**15),
+            "exclusiveMaximum": 10**15,
+        }
+    ),
+]
 """Number with at most one decimal.
 
-Only strict reading checks the number of decimals. The check uses Decimal, because the float 16.1 is not a
-multiple of 0.1.
+Only strict reading checks the number of decimals and the bounds, beyond which floats are too inexact. The
+check uses Decimal, because the float 16.1 is not a multiple of 0.1.
 """
 
 type AcceptedOrRejected = Literal["Accepted", "Rejected"]
@@ -147,13 +156,13 @@ type ChargingRateUnit = Literal["A", "W"]
 
 
 class ChargingSchedulePeriod(Message):
-    start_period: int
+    start_period: Integer
     limit: OneDecimal
-    number_phases: Maybe[int] = None
+    number_phases: Maybe[Integer] = None
 
 
 class ChargingSchedule(Message, kw_only=True):
-    duration: Maybe[int] = None
+    duration: Maybe[Integer] = None
     start_schedule: Maybe[DateTime] = None
     charging_rate_unit: ChargingRateUnit
     charging_schedule_period: tuple[ChargingSchedulePeriod, ...]
@@ -161,9 +170,9 @@ class ChargingSchedule(Message, kw_only=True):
 
 
 class ChargingProfile(Message, kw_only=True):
-    charging_profile_id: int
-    transaction_id: Maybe[int] = None
-    stack_level: int
+    charging_profile_id: Integer
+    transaction_id: Maybe[Integer] = None
+    stack_level: Integer
     charging_profile_purpose: ChargingProfilePurpose
     charging_profile_kind: ChargingProfileKind
     recurrency_kind: Maybe[RecurrencyKind] = None

@@ -182,6 +182,26 @@ async def test_every_ocpp_action_has_a_schema_with_the_name_of_the_action(docume
     assert set(COMMANDS) <= set(document["components"]["schemas"])
 
 
+async def test_the_integers_of_commands_are_described_as_having_64_bits_and_are_read_so(
+    api: Api, document: dict[str, Any]
+) -> None:
+    schemas = document["components"]["schemas"]
+    members = [
+        (place, member)
+        for place, member in _properties(document)
+        if place.partition(".")[0] in COMMANDS and member.get("type") == "integer"
+    ]
+    assert len(members) > 20
+    for place, member in members:
+        assert (member["minimum"], member["maximum"]) == (-(2**63), 2**63 - 1), place
+    assert schemas["ChargingSchedulePeriod"]["properties"]["limit"]["exclusiveMaximum"] == 10**15
+    await api.client.put(f"/v1/tenants/{TENANT}/charge-points/CP-1", json={})
+    path = f"/v1/tenants/{TENANT}/charge-points/CP-1/commands/UnlockConnector"
+    for connector, status in ((2**63 - 1, 409), (2**63, 422), (-(2**63), 409), (-(2**63) - 1, 422)):
+        answer = await api.client.post(path, json={"connectorId": connector})
+        assert answer.status_code == status, connector
+
+
 async def test_each_command_is_described_with_the_body_and_the_parameters_of_its_action(
     document: dict[str, Any],
 ) -> None:
