@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 # cores. One process: make test PARALLEL=.
 PARALLEL := -n 3 --dist loadfile
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all check format docs bench chaos fuzz conformance conformance-mutants debian-tools tls-scan image-base image image-check k8s-check lock clean
+.PHONY: help setup run test test-all check format docs bench chaos fuzz api-check conformance conformance-mutants debian-tools tls-scan image-base image image-check k8s-check lock clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 24
@@ -48,6 +48,9 @@ chaos: setup ## Break everything under load and judge what is left. Options: LEG
 
 fuzz: setup ## Compare the text-frame fast path with the websockets parser on 100,000 streams.
 	@$(PYTHON) -m tests.gateway.websocket.fuzz --streams 100000
+
+api-check: setup ## Attack a real admin process with requests that schemathesis makes of the OpenAPI document.
+	@$(PYTHON) -m pytest tests/admin/test_schemathesis.py $(ARGS)
 
 conformance: setup ## Play the 77 certification cases and write build/conformance.html.
 	@$(PYTHON) -m tests.conformance
