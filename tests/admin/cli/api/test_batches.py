@@ -51,14 +51,14 @@ async def test_a_dry_run_prints_the_charge_points_and_begins_nothing(registered:
     assert await list_all(registered) == []
 
 
-@pytest.mark.usefixtures("registered")
-async def test_a_batch_is_begun_shown_listed_and_cancelled(run: Run, tmp_path: Path) -> None:
+async def test_a_batch_is_begun_shown_listed_and_cancelled(registered: Api, run: Run, tmp_path: Path) -> None:
     ids = tmp_path / "ids"
     ids.write_text("A-1\n\n B-1 \n")
     options = ("--per-second", "0.5", "--timeout", "7", "--idempotency-key", "k", "-o", "json")
     begun = json.loads((await run(*START, "--charge-points-file", str(ids), *options)).stdout)
     again = json.loads((await run(*START, "--charge-points-file", str(ids), *options)).stdout)
     assert again == begun
+    assert [batch["id"] for batch in await list_all(registered)] == [begun["id"]]
     assert begun["filter"] == {"charge_points": ["A-1", "B-1"]}
     assert (begun["per_second"], begun["timeout"], begun["payload"]) == (0.5, 7, {"type": "Soft"})
     shown = await run("batches", "show", begun["id"], "-o", "json")
