@@ -38,7 +38,7 @@ def judge(command: Command) -> Result | None:
             return Result("call_error", _code_of(command))
         case "offline":
             return Result("offline")
-        case "busy" | "expired" as status:
+        case "busy" | "expired" | "cancelled" as status:
             return Result("not_sent", status)
         case status:
             return Result("no_answer", status)

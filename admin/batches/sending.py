@@ -32,6 +32,8 @@ async def send_item(services: Services, batch: Batch, request: Message, charge_p
             timeout_s=batch.timeout_s,
             wait_s=0.0,
             idempotency_key=_key(batch),
+            when=batch.when,
+            online_s=batch.online_s,
             by=batch.by,
         )
     except Problem as problem:

@@ -5,8 +5,9 @@ batch has come, and prolongs the lease. Nothing is sent beyond what was reserved
 may have ended. So another process that goes on knows which commands may have been sent. It sends each of them
 again under the same Idempotency-Key, which sends none a second time.
 
-Commands are sent without waiting for their answers, so slow charge points do not hold up others. If the store
-is away, the work waits and goes on.
+Commands are sent without waiting for their answers, so slow charge points do not hold up others. Neither do
+those that are offline, if the commands wait for them: such commands are not in flight, and their statuses are
+read in turn. If the store is away, the work waits and goes on.
 """
 
 from collections import deque
@@ -48,6 +49,7 @@ OVERDUE_S = 5.0
 _PAUSE_S = 0.5
 _RELEASE_S = 0.5
 _READ_AT_ONCE = 1_000
+_CANCELLED_AT_ONCE = 100
 
 _log = structlog.get_logger("csms.admin")
 
@@ -73,6 +75,8 @@ class Work:
         self._again: deque[int] = deque()
         """Positions of items that may have been sent, although the store has no command of them."""
         self._waiting: dict[int, _Waiting] = {}
+        self._for_connection: deque[int] = deque()
+        """Positions of items whose commands wait for their charge points. Each turn reads the first ones."""
         self._sending = 0
         self._good_until = claimed_at + LEASE_S
         self._changed = trio.Event()
@@ -104,7 +108,9 @@ class Work:
         for some in batched(positions, _READ_AT_ONCE, strict=False):
             ids = [self._command_of(position) for position in some]
             for position, status in zip(some, await commands.read_statuses(self._store, ids), strict=True):
-                if status is not None:
+                if status == "waiting":
+                    self._for_connection.append(position)
+                elif status is not None:
                     self._wait_for(position)
                 elif self._idle_ms >= commands.KEPT_MS:
                     self._progress.settle(position, outcomes.FORGOTTEN)
@@ -171,10 +177,12 @@ class Work:
         except Exception:  # noqa: BLE001  One charge point must not end the batch.
             _log.exception("batch.item_failed", batch=self._batch.id, charge_point=name)
             result = outcomes.FAILED
-        if result is None:
-            self._wait_for(position)
-        else:
+        if result is not None:
             self._progress.settle(position, result)
+        elif self._batch.when == "online":
+            self._for_connection.append(position)
+        else:
+            self._wait_for(position)
         return True
 
     def _wait_for(self, position: int) -> None:
@@ -197,7 +205,8 @@ class Work:
         """Gather outcomes and store the progress. Return whether this process has no more to do."""
         try:
             await self._gather()
-            is_done = not (self._has_more() or self._again or self._sending or self._waiting)
+            in_flight = self._again or self._sending or self._waiting or self._for_connection
+            is_done = not (self._has_more() or in_flight)
             if not await self._advance():
                 _log.info("batch.lost", tenant=self._batch.tenant, batch=self._batch.id)
                 return True
@@ -213,6 +222,7 @@ class Work:
             await self._look_up(again := list(islice(self._again, _READ_AT_ONCE)))
             for _ in again:
                 self._again.popleft()
+        await self._gather_connected()
         for some in batched(list(self._waiting), _READ_AT_ONCE, strict=False):
             ids = [self._waiting[position].command for position in some]
             for position, status in zip(some, await commands.read_statuses(self._store, ids), strict=True):
@@ -220,6 +230,23 @@ class Work:
                     await self._settle(position)
                 elif trio.current_time() > self._waiting[position].until:
                     await self._end_overdue(position)
+
+    async def _gather_connected(self) -> None:
+        """Find commands that have left their wait for the charge point. A cancelled batch cancels them."""
+        is_cancelled = self._progress.phase == "cancelling"
+        some = list(islice(self._for_connection, _CANCELLED_AT_ONCE if is_cancelled else _READ_AT_ONCE))
+        ids = [self._command_of(position) for position in some]
+        if is_cancelled:
+            for position, id_ in zip(some, ids, strict=True):
+                keys = ChargePointKeys(self._batch.tenant, self._progress.name_of(position))
+                await commands.settle(self._store, keys, id_, status="cancelled")
+        statuses = await commands.read_statuses(self._store, ids)
+        for position, status in zip(some, statuses, strict=True):
+            self._for_connection.popleft()
+            if status == "waiting":
+                self._for_connection.append(position)
+            else:
+                self._wait_for(position)
 
     async def _settle(self, position: int) -> None:
         command = await commands.get(self._store, self._batch.tenant, self._waiting[position].command)

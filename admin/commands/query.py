@@ -17,6 +17,12 @@ PROBLEMS = {
 }
 
 
+ONLINE_S = 24 * 3600.0
+"""How long a command waits for its charge point by default, if it may wait."""
+OnlineWithin = Annotated[float, msgspec.Meta(ge=1, le=30 * 24 * 3600)]
+"""Seconds for which a command may wait until its charge point is online."""
+
+
 class TimeoutQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout: Annotated[
         float,

@@ -13,6 +13,7 @@ from quart import Response, g
 from admin.commands import preconditions, secrets
 from admin.commands.answer import CommandAnswer, CommandError, answer_of
 from admin.commands.preconditions import When
+from admin.commands.query import ONLINE_S
 from admin.commands.warnings import View, warnings_for
 from admin.http import bodies, lookup
 from admin.http.problems import Problem, not_found, store_away
@@ -41,7 +42,6 @@ WAITING_MAX = 2_000
 
 A further request gets 202 without waiting.
 """
-ONLINE_S = 24 * 3600.0
 """How long a command with `when=online` waits for its charge point, unless the request says otherwise."""
 RESUBMIT_S = 0.25
 """Pause, in seconds, before a submission whose reply was lost is repeated."""

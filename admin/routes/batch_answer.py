@@ -5,19 +5,20 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from admin.batches.filter import BatchFilter
+from admin.commands import OnlineWithin
 from admin.http import Next, times
 from admin.http.times import Time
 from admin.routes.members import ChargePointName
 from gateway.service.frame_masking import FrameMasker
-from state.batches.batches import Batch, ItemState, Phase
+from state.batches.batches import Batch, ItemState, Phase, When
 from state.batches.items import NEVER_RECORDED, Outcome
 
-type When = Literal["now"]
 type Shown = Outcome | Literal["to_do", "waiting"]
 
 OUTCOMES = (
     "- `to_do`: csms has not sent the command yet. In a batch that was cancelled, csms never will.\n"
-    "- `waiting`: csms sends the command now, or waits for the answer.\n"
+    "- `waiting`: csms sends the command now, or waits for the answer, or, with `when=online`, for the "
+    "charge point.\n"
     "- `accepted`: the charge point agreed, or its answer has no status.\n"
     "- `rejected`: the charge point answered with another status.\n"
     "- `call_error`: the charge point answered with a CALLERROR, or csms could not read the answer.\n"
@@ -82,9 +83,17 @@ class NewBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     when: Annotated[
         When,
         msgspec.Meta(
-            description="`now` sends nothing to charge points that are offline when their turn comes."
+            description="`now` sends nothing to charge points that are offline when their turn comes. With "
+            "`online`, the commands for them wait until they are online."
         ),
     ] = "now"
+    online_within: Annotated[
+        OnlineWithin | None,
+        msgspec.Meta(
+            description="With `when=online`: seconds for which a command may wait for its charge point, by "
+            "default 86,400 (a day)."
+        ),
+    ] = None
 
 
 class BatchCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +109,8 @@ class BatchCounts(msgspec.Struct, frozen=True, kw_only=True):
     waiting: Annotated[
         int,
         msgspec.Meta(
-            description="csms sends them the command within the next seconds, or waits for the answer."
+            description="csms sends them the command within the next seconds, or waits for the answer, or, "
+            "with `when=online`, for the charge point."
         ),
     ]
     accepted: Annotated[int, msgspec.Meta(description="They agreed.")]
@@ -149,6 +159,13 @@ class BatchAnswer(msgspec.Struct, frozen=True, kw_only=True):
     per_second: PerSecond
     timeout: Timeout
     when: When
+    online_within: Annotated[
+        OnlineWithin | None,
+        msgspec.Meta(
+            description="Seconds for which a command may wait for its charge point. null means that commands "
+            "do not wait for charge points that are offline."
+        ),
+    ]
     counts: BatchCounts
     api_key: Annotated[
         str, msgspec.Meta(description="Id of the API key that began the batch.", examples=["Xk20dPq9"])
@@ -224,6 +241,7 @@ def answer_of(batch: Batch) -> BatchAnswer:
         per_second=batch.per_second,
         timeout=batch.timeout_s,
         when=batch.when,
+        online_within=batch.online_s if batch.when == "online" else None,
         counts=BatchCounts(
             total=batch.total,
             to_do=batch.total - batch.reserved,

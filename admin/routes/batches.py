@@ -12,7 +12,7 @@ from quart_schema import document_querystring, document_request, document_respon
 from admin.batches.events import event_of_start
 from admin.batches.selection import select
 from admin.batches.sending import command_id
-from admin.commands import secrets, send
+from admin.commands import ONLINE_S, secrets, send
 from admin.http import (
     Paging,
     Problem,
@@ -166,9 +166,9 @@ async def list_batch_items(tenant: str, batch: str) -> Response:
 async def cancel_batch(tenant: str, batch: str) -> Response:
     """Let a batch send nothing more.
 
-    Within a second or two, csms sends no further command of the batch. It still records the answers to
-    commands that it has sent, and the phase becomes `cancelled` after the last of them. A repeated request
-    changes nothing.
+    Within a second or two, csms sends no further command of the batch. It cancels the commands that wait for
+    charge points that are offline. It still records the answers to commands that it has sent, and the phase
+    becomes `cancelled` after the last of them. A repeated request changes nothing.
     """
     outcome = await batches.cancel(current_store(), tenant, batch, g.api_key.id)
     must_exist(outcome != "gone", "batch")
@@ -190,6 +190,10 @@ def _read_request(asked: NewBatch) -> Message:
     if asked.action not in actions.COMMANDS:
         raise invalid(
             f"{asked.action!r} is not an action of a central system in OCPP 1.6.", pointer="/action"
+        )
+    if asked.online_within is not None and asked.when == "now":
+        raise invalid(
+            "Commands that are sent now do not wait; set `when` to online.", pointer="/online_within"
         )
     request = actions.read_member(asked.action, asked.payload)
     if isinstance(request, ChangeConfiguration) and configuration.is_password(request.key):
@@ -218,6 +222,7 @@ def _prepare(
         per_second=asked.per_second,
         timeout_s=asked.timeout,
         when=asked.when,
+        online_s=asked.online_within or ONLINE_S,
         by=g.api_key.id,
     )
 
@@ -230,7 +235,7 @@ def _id_under_key(tenant: str, key: str) -> str:
 def _digest(asked: NewBatch, payload: bytes, sealed: Sealed | None) -> str:
     """Return a digest of the request, which does not show a secret of the payload."""
     command = record.digest(asked.action, payload) if sealed is None else sealed.digest
-    rest = (asked.filter, asked.per_second, asked.timeout, asked.when)
+    rest = (asked.filter, asked.per_second, asked.timeout, asked.when, asked.online_within)
     return sha256(msgspec.json.encode((command, *rest))).hexdigest()
 
 

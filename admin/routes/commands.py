@@ -6,10 +6,10 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_response
 
-from admin.commands import PROBLEMS, CommandAnswer, WaitQuery, send
+from admin.commands import ONLINE_S, PROBLEMS, CommandAnswer, OnlineWithin, WaitQuery, send
 from admin.commands.answer import answer_of
 from admin.commands.preconditions import When
-from admin.commands.send import ONLINE_S, WaitFor
+from admin.commands.send import WaitFor
 from admin.http import (
     Next,
     Paging,
@@ -28,8 +28,6 @@ from admin.services import current_store, services
 from state import commands
 from state.keys import ChargePointKeys
 
-ONLINE_S_MAX = 30 * 24 * 3600
-
 blueprint = new_blueprint("commands", "Commands")
 
 
@@ -43,7 +41,7 @@ class CommandQuery(WaitQuery, frozen=True, forbid_unknown_fields=True):
         ),
     ] = "now"
     online_within: Annotated[
-        Annotated[float, msgspec.Meta(ge=1, le=ONLINE_S_MAX)] | None,
+        OnlineWithin | None,
         msgspec.Meta(
             description="Seconds for which a command with `when=online` waits for the charge point, 30 days "
             "at most. The default is 24 hours. If csms cannot send the command in this time, it expires."

@@ -35,6 +35,7 @@ _BLOCKS_READ = 20
 _DIGITS = 6
 """Greatest number of digits of a position."""
 
+type When = Literal["now", "online"]
 type Unended = Literal["running", "cancelling"]
 type Phase = Unended | Literal["finished", "cancelled"]
 
@@ -73,7 +74,9 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     filter: msgspec.Raw = msgspec.Raw()
     per_second: float
     timeout_s: float
-    when: Literal["now"] = "now"
+    when: When = "now"
+    online_s: float = 0.0
+    """If `when` is online, a command waits at most so long for its charge point."""
     total: int
     phase: Phase
     by: str
@@ -106,7 +109,8 @@ class NewBatch(NamedTuple):
     filter: bytes
     per_second: float
     timeout_s: float
-    when: Literal["now"]
+    when: When
+    online_s: float
     by: str
 
 
@@ -148,6 +152,7 @@ async def create(
             "per_second": str(new.per_second),
             "timeout_s": str(new.timeout_s),
             "when": new.when,
+            "online_s": str(new.online_s),
             "by": new.by,
             "total": len(charge_points),
             "reserved": 0,

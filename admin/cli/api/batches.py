@@ -120,6 +120,8 @@ def start(
     payload_file: Path | None = None,
     per_second: Annotated[float, Parameter(validator=Number(gte=0.1, lte=100))] = 10,
     timeout: Annotated[float, Parameter(validator=Number(gte=1, lte=600))] = 30,
+    when: Literal["now", "online"] = "now",
+    online_within: Annotated[float | None, Parameter(validator=Number(gte=1, lte=2_592_000))] = None,
     idempotency_key: str | None = None,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     follow: Annotated[bool, Parameter(negative=())] = False,
@@ -142,6 +144,11 @@ def start(
         The greatest number of commands to send in a second.
     timeout
         The number of seconds within which each charge point must answer.
+    when
+        With `online`, the commands for charge points that are offline wait until these are online.
+    online_within
+        The number of seconds for which a command with `--when online` waits for its charge point. By default,
+        this is 86400, a day.
     idempotency_key
         With the same key and options, csms begins the batch only once, so that you can repeat this command
         safely.
@@ -158,6 +165,8 @@ def start(
             "filter": reach.as_filter(),
             "per_second": per_second,
             "timeout": timeout,
+            "when": when,
+            "online_within": online_within,
         }
         response = await _ask(
             client,

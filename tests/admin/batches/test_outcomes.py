@@ -56,6 +56,7 @@ def test_each_other_status_has_its_outcome(status: Status) -> None:
                 "offline": Result("offline"),
                 "busy": Result("not_sent", "busy"),
                 "expired": Result("not_sent", "expired"),
+                "cancelled": Result("not_sent", "cancelled"),
                 "timeout": Result("no_answer", "timeout"),
                 "unknown": Result("no_answer", "unknown"),
             }[status]

@@ -1,10 +1,8 @@
 """The work on a batch: paced, bounded, and taken over by another process without sending anything twice."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 
-import msgspec
 import pytest
 import trio
 
@@ -14,88 +12,24 @@ from admin.batches.task import Batches
 from admin.batches.work import Work
 from state import charge_points
 from state.batches import batches, items
-from state.batches.batches import Batch, Began, NewBatch
+from state.batches.batches import Batch
 from state.charge_points import Settings
 from state.commands import KEPT_MS
 from state.store import Store, StoreConfig, open_store
 from state.tenants import tenants
 from tests.admin.api import TENANT, Api, serving
-from tests.admin.fake_session import FakeSession, accepts, connected, is_silent
+from tests.admin.batches.running import (
+    begin,
+    connect_all,
+    expire_lease,
+    read,
+    read_outcomes,
+    until_ended,
+    working,
+)
+from tests.admin.fake_session import connected, is_silent
 from tests.support.valkey_server import ValkeyServer
 from tests.support.waiting import until
-
-EVENT = msgspec.json.encode({"batch": "b", "action": "Reset", "charge_points": 1, "api_key": "k"})
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take turns quickly. Here no gateway ends overdue commands, so the batch does it."""
-    monkeypatch.setattr(work, "OVERDUE_S", 0.2)
-    monkeypatch.setattr(work, "TURN_S", 0.1)
-
-
-@pytest.fixture
-async def store(redis_url: str) -> AsyncIterator[Store]:
-    """A store with a connection for the inbox of each session."""
-    async with open_store(StoreConfig(url=redis_url, blocking_connections=64)) as opened:
-        yield opened
-
-
-@asynccontextmanager
-async def working(api: Api) -> AsyncIterator[trio.CancelScope]:
-    """Work on batches, as an admin process does, until the scope is cancelled."""
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(Batches(api.services).run)
-        yield nursery.cancel_scope
-        nursery.cancel_scope.cancel()
-
-
-async def begin(store: Store, ids: list[str], **changes: Any) -> Batch:
-    given: dict[str, Any] = {
-        "id": "one",
-        "body": "digest",
-        "action": "Reset",
-        "payload": b'{"type":"Soft"}',
-        "sealed": None,
-        "filter": b"{}",
-        "per_second": 100.0,
-        "timeout_s": 60.0,
-        "when": "now",
-        "by": "key-1",
-    }
-    began = await batches.create(store, TENANT, NewBatch(**(given | changes)), ids, EVENT)
-    assert isinstance(began, Began)
-    return began.batch
-
-
-async def read(store: Store) -> Batch:
-    found = await batches.get(store, TENANT, "one")
-    assert found is not None
-    return found
-
-
-async def until_ended(store: Store) -> Batch:
-    async def has_ended() -> bool:
-        return (await read(store)).ended_ms is not None
-
-    await until(has_ended, every_s=0.1)
-    return await read(store)
-
-
-async def connect_all(
-    stack: AsyncExitStack, store: Store, ids: list[str], answering: Any = accepts
-) -> list[FakeSession]:
-    return [await stack.enter_async_context(connected(store, TENANT, id_, answering)) for id_ in ids]
-
-
-async def read_outcomes(store: Store) -> list[tuple[str, str]]:
-    page = await batches.list_items(store, await read(store), limit=1_000)
-    return [(item.outcome, item.detail) for item in page.items]
-
-
-async def expire_lease(store: Store) -> None:
-    keys = (await read(store)).keys
-    await store.execute("HSET", keys.record, "until_ms", store.server_time_ms() - 1)
 
 
 async def test_two_processes_send_each_command_once(api: Api) -> None:

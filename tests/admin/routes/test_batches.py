@@ -369,3 +369,17 @@ async def test_items_can_be_filtered_by_their_outcome(api: Api) -> None:
     wrong = await api.client.get(f"{BASE}/{begun['id']}/items?outcome=lost")
     is_problem(wrong, 422, "invalid-request")
     is_problem(await api.client.get(f"{BASE}/{begun['id']}/items?cursor=eA"), 422, "invalid-request")
+
+
+async def test_a_batch_whose_commands_wait_for_charge_points_says_how_long(api: Api) -> None:
+    async def begin_with(**more: Any) -> tuple[str, float | None]:
+        response = await api.client.post(BASE, json=RESET | more)
+        assert response.status_code == 202, response.text
+        return response.json()["when"], response.json()["online_within"]
+
+    assert await begin_with(when="online", online_within=60) == ("online", 60)
+    assert await begin_with(when="online") == ("online", 86_400)
+    assert await begin_with() == ("now", None)
+    refused = await api.client.post(BASE, json=RESET | {"online_within": 60})
+    problem = is_problem(refused, 422, "invalid-request")
+    assert problem["errors"][0]["pointer"] == "/online_within"

@@ -31,6 +31,7 @@ def new(id_: str, **changes: Any) -> NewBatch:
         "per_second": 0.5,
         "timeout_s": 30.0,
         "when": "now",
+        "online_s": 60.0,
         "by": "key-1",
     }
     return NewBatch(**(given | changes))

@@ -20,7 +20,8 @@ async def test_a_batch_that_has_begun_is_read_as_it_was_given(store: Store) -> N
     assert await read(store, "one") == begun
     assert (begun.phase, begun.total, begun.reserved, begun.counts) == ("running", 2, 0, Counts())
     assert (begun.action, bytes(begun.payload)) == ("Reset", b'{"type":"Soft"}')
-    assert (begun.per_second, begun.timeout_s, begun.when, begun.by) == (0.5, 30.0, "now", "key-1")
+    assert (begun.per_second, begun.timeout_s, begun.by) == (0.5, 30.0, "key-1")
+    assert (begun.when, begun.online_s) == ("now", 60.0)
     assert abs(begun.created_ms - before_ms) < 60_000
     assert (begun.ended_ms, begun.cancelled_ms, begun.cancelled_by, begun.sealed) == (None, None, None, None)
     assert await batches.list_running(store) == [(TENANT, "one")]
