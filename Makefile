@@ -1,8 +1,9 @@
 # Every target sets up .venv by itself (quick when nothing changed).
 PYTHON := .venv/bin/python
 # The tests of a file stay in one process, because they share servers. Many tests wait, so three processes suit two
-# cores. One process: make test PARALLEL=.
-PARALLEL := -n 3 --dist loadfile
+# cores. tests/conftest.py puts the long files first, and without the last option those with the fewest tests would be
+# last, which are long. One process: make test PARALLEL=.
+PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-all check format docs bench chaos fuzz api-check conformance conformance-mutants debian-tools tls-scan image-base image image-check k8s-check lock clean
 

@@ -23,6 +23,14 @@ from tests.support.valkey_server import ValkeyServer
 settings.register_profile("csms", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("csms")
 
+_LONG = ("tests/docs/", "tests/system/", "tests/conformance/", "tests/admin/cli/")
+"""Directories with long tests, most of which wait for processes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long tests, so that no process is left with one of their files at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+
 
 @pytest.fixture(scope="session")
 def pace(pytestconfig: pytest.Config) -> Pace:

@@ -26,7 +26,7 @@ from tests.conformance.recording import Outcome
 ROOT = Path(__file__).parents[2]
 COPIED = ("admin", "gateway", "loadtest", "state", "tests", "pyproject.toml")
 AT_ONCE = 2
-PLAY_S = 120.0
+PLAY_S = 300.0
 
 type Word = Literal["caught", "SURVIVED", "NO LONGER APPLIES"]
 
