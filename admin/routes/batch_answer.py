@@ -158,7 +158,7 @@ class BatchAnswer(msgspec.Struct, frozen=True, kw_only=True):
     filter: _Filter
     per_second: PerSecond
     timeout: Timeout
-    when: When
+    when: Annotated[When, msgspec.Meta(description="When each charge point gets the command.")]
     online_within: Annotated[
         OnlineWithin | None,
         msgspec.Meta(
@@ -166,7 +166,7 @@ class BatchAnswer(msgspec.Struct, frozen=True, kw_only=True):
             "do not wait for charge points that are offline."
         ),
     ]
-    counts: BatchCounts
+    counts: Annotated[BatchCounts, msgspec.Meta(description="How many charge points have each outcome.")]
     api_key: Annotated[
         str, msgspec.Meta(description="Id of the API key that began the batch.", examples=["Xk20dPq9"])
     ]
