@@ -34,7 +34,7 @@ OUTCOMES = {
     "rejects": ("rejected", "Rejected"),
     "silent": ("no_answer", "timeout"),
 }
-RESET: dict[str, Any] = {"action": "Reset", "payload": {"type": "Soft"}, "filter": {}, "timeout": 5}
+RESET: dict[str, Any] = {"action": "Reset", "payload": {"type": "Soft"}, "filter": {}, "timeout": 60}
 
 
 @asynccontextmanager
@@ -86,7 +86,7 @@ async def until_ended(api: httpx.AsyncClient, batch: str) -> dict[str, Any]:
     async def has_ended() -> bool:
         return (await read(api, batch))["ended_at"] is not None
 
-    await until(has_ended, 120, every_s=0.5)
+    await until(has_ended, 300, every_s=0.5)
     return await read(api, batch)
 
 
@@ -107,7 +107,7 @@ async def test_each_charge_point_that_is_online_gets_the_command_once_although_t
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     tenant = await trio.to_thread.run_sync(central.tenant)
-    with trio.fail_after(280):
+    with trio.fail_after(600):
         async with (
             open_store(StoreConfig(url=central.valkey.url)) as store,
             fleet(tenant, gateways[0]) as peers,
@@ -145,7 +145,7 @@ async def test_a_cancelled_batch_sends_nothing_more_and_its_counts_add_up(
     central: Central, gateways: tuple[Process, Process]
 ) -> None:
     tenant = await trio.to_thread.run_sync(central.tenant)
-    with trio.fail_after(280):
+    with trio.fail_after(600):
         async with fleet(tenant, gateways[1]) as peers, tenant.api() as api:
 
             def count_asked() -> int:
@@ -158,7 +158,7 @@ async def test_a_cancelled_batch_sends_nothing_more_and_its_counts_add_up(
             ended = await until_ended(api, batch)
             assert ended["phase"] == "cancelled"
             asked = count_asked()
-            assert 40 <= asked < 120
+            assert 40 <= asked < len(peers)
             counts = ended["counts"]
             assert counts["waiting"] == 0
             assert counts["total"] - counts["to_do"] - counts["offline"] - counts["not_sent"] == asked
