@@ -34,10 +34,10 @@ def _refused(facts: Facts, now_ms: int) -> _Seen:
     counts_ms = COUNTS_ONLINE_MS if facts.online else COUNTS_OFFLINE_MS
     if now_ms - refusal.last_ms > counts_ms:
         return None
-    times = "once," if refusal.times == 1 else f"{refusal.times} times, last"
+    times = "once" if refusal.times == 1 else f"{refusal.times} times, last"
     # A gateway may have gathered the first refusals before the connection and the last ones after it.
     since_ms = max(refusal.since_ms, facts.claimed_ms or 0)
-    return since_ms, f"refused {times} for the reason {refusal.reason} from {refusal.address}"
+    return since_ms, f"refused {times} for the reason {refusal.reason}, from {refusal.address}"
 
 
 def _deaf(facts: Facts, _now_ms: int) -> _Seen:

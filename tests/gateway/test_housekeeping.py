@@ -63,7 +63,7 @@ async def test_a_node_sends_heartbeats_and_looks_at_the_other_nodes_while_it_rea
             incarnation="a",
             inbox_read="0",
             fault_counts=SimpleNamespace(write=trio.lowlevel.checkpoint),
-            refusals=SimpleNamespace(write=trio.lowlevel.checkpoint),
+            refusals=SimpleNamespace(turn=trio.lowlevel.checkpoint),
             revocations=SimpleNamespace(read_denied=AsyncMock()),
         )
         nursery.start_soon(housekeeping.keep, cast("Node", node), Hub(), lambda: ME, LargeMessages(1 << 20))

@@ -1,6 +1,7 @@
 """A change of settings is made only on the settings on which it was decided."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,6 +10,7 @@ from state.charge_points import charge_points
 from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.record import ChargePointRecord, Settings
+from state.redis.connection import Arg
 from state.store import Store
 from state.tenants import id_tags, tenants
 from state.tenants.id_tags import IdTag
@@ -143,3 +145,6 @@ class Meddling:
 
     async def step(self, *args: object) -> object:
         return await self._store.step(*args)  # type: ignore[arg-type]
+
+    async def pipeline(self, calls: Sequence[Sequence[Arg]]) -> list[Any]:
+        return await self._store.pipeline(calls)

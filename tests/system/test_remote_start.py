@@ -172,7 +172,12 @@ async def test_a_remote_start_that_is_answered_late_still_gets_the_transaction(
             await cp.send([3, command, ACCEPTED])
             await becomes(api, command, "answered")
             started = await cp.start()
-            assert (await status(api, command))["transaction_id"] == f"cp.{started['transactionId']}"
+
+            async def has_the_transaction() -> bool:  # The start is answered first.
+                found = (await status(api, command))["transaction_id"]
+                return bool(found == f"cp.{started['transactionId']}")
+
+            await until(has_the_transaction)
 
 
 async def test_the_outcomes_of_commands_are_stored_in_the_order_of_the_answers(

@@ -220,7 +220,7 @@ def test_a_registered_charge_point_shows_that_it_was_refused_and_where_to_read_w
     id_ = BROKEN[name].charge_point
     [trouble] = scene.api.get(f"/charge-points/{id_}").raise_for_status().json()["troubles"]
     assert trouble["kind"] == "refused"
-    assert f"for the reason {BROKEN[name].reason}, last from 127.0.0.1" in trouble["detail"]
+    assert f"for the reason {BROKEN[name].reason}, from 127.0.0.1" in trouble["detail"]
     assert "GET .../refusals" in trouble["what_to_do"]
     reasons = scene.api.get(f"/charge-points/{id_}/refusals").raise_for_status().json()["items"]
     assert BROKEN[name].reason in {one["reason"] for one in reasons}

@@ -94,7 +94,7 @@ async def test_a_refused_handshake_is_a_trouble_until_the_charge_point_connects(
     at_ms = await refuse(store, "wrong_password", 0)
     found = (await find(store))["refused"]
     assert found.since_ms == at_ms
-    assert found.detail == "refused once, for the reason wrong_password from 192.0.2.7"
+    assert found.detail == "refused once for the reason wrong_password, from 192.0.2.7"
     assert "refused" in await find(store, DAY - MINUTE)
     assert "refused" not in await find(store, DAY + MINUTE)
     await connect(store, 2)
@@ -109,7 +109,7 @@ async def test_the_trouble_refused_lasts_since_the_first_of_the_present_refusals
     await refuse(store, "wrong_password", 40 * HOUR)
     found = (await find(store, 41 * HOUR))["refused"]
     assert found.since_ms == first
-    assert found.detail == "refused 3 times, last for the reason wrong_password from 192.0.2.7"
+    assert found.detail == "refused 3 times, last for the reason wrong_password, from 192.0.2.7"
 
 
 async def test_refusals_that_one_gateway_stores_later_count_from_the_first_one(store: Store) -> None:
@@ -129,7 +129,7 @@ async def test_the_trouble_refused_begins_anew_after_a_connection(store: Store) 
     again = await refuse(store, "wrong_password", 2 * HOUR)
     found = (await find(store, 3 * HOUR))["refused"]
     assert found.since_ms == again
-    assert found.detail.startswith("refused once,")
+    assert found.detail.startswith("refused once ")
 
 
 @pytest.mark.parametrize(("online", "pause_ms"), [(True, 16 * MINUTE), (False, 25 * HOUR)])
