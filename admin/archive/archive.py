@@ -196,6 +196,11 @@ class Reader:
         with index.open_to_read(self.directory) as opened:
             return opened.find(tenant, charge_point, id_)
 
+    def find_all(self, tenant: str, names: Sequence[tuple[str, int]]) -> list[Found | None]:
+        """Find transactions, named by their charge points and their ids."""
+        with index.open_to_read(self.directory) as opened:
+            return [opened.find(tenant, charge_point, id_) for charge_point, id_ in names]
+
     def list_(
         self, tenant: str, *, charge_point: str | None, after: str, before: str | None, limit: int
     ) -> list[Listed]:

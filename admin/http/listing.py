@@ -11,7 +11,11 @@ from state.paging import BadCursor
 Limit = Annotated[
     int,
     msgspec.Meta(
-        ge=1, le=1000, description="Greatest number of items that the page may have.", examples=[100]
+        ge=1,
+        le=1000,
+        description="Greatest number of items that the page may have. A page may have fewer although another "
+        "page follows.",
+        examples=[100],
     ),
 ]
 Cursor = Annotated[

@@ -9,7 +9,7 @@ import trio
 
 from admin.archive.archive import Reader
 from admin.archive.failures import ArchiveFailed
-from admin.archive.index import Listed
+from admin.archive.index import Found
 from admin.archive.records import Record, RecordUnreadable
 from admin.http import times
 from admin.http.problems import Problem, not_found
@@ -27,6 +27,8 @@ ARCHIVE_PROBLEMS = {
     "`archive` says where the archive is, because the transaction may be there.",
     503: "The store does not answer, or the archive cannot be read (`archive-unreadable`).",
 }
+MOST = 50
+"""Most transactions that a page reads from the archive, because each takes about half a millisecond."""
 _READERS = trio.CapacityLimiter(4)
 _log = structlog.get_logger("csms.admin")
 
@@ -129,8 +131,12 @@ async def list_archived(
     since_ms: int | None,
     cursor: str | None,
     limit: int,
+    most: int,
 ) -> Page[Read]:
-    """Add to a page of the store what the archive has in the same part of the list. Raises Problem (503)."""
+    """Add to a page of the store what the archive has in the same part of the list. Raises Problem (503).
+
+    The page ends early if it would have more than `most` transactions from the archive.
+    """
     tag = None if id_tag is None else fold(id_tag)
     stored = {_name(one): Read(one, None) for one in page.items}
     if (reader := await _find_archive(services)) is None:
@@ -148,10 +154,16 @@ async def list_archived(
     end = None if page.next is None else decode_cursor(page.next).decode()
     archived = {one.listed: one for one in listed if end is None or one.listed > end}
     names = sorted({*stored, *archived}, reverse=True)
-    read = [stored.get(name) or await _read_listed(reader, archived[name]) for name in names[:limit]]
-    items = [one for one in read if tag is None or fold(one.transaction.id_tag) == tag]
-    if len(names) > limit:
-        return Page(tuple(items), encode_cursor(names[limit - 1].encode()))
+    # What is in both is read from the store.
+    needed = [name for name in names[:limit] if name not in stored]
+    shown = limit if len(needed) <= most else names.index(needed[most])
+    del needed[most:]
+    found = await _in_thread(_read_heads, reader, [archived[name].found for name in needed])
+    read = stored | {name: Read(one.transaction, one) for name, one in zip(needed, found, strict=True)}
+    items = [read[name] for name in names[:shown]]
+    items = [one for one in items if tag is None or fold(one.transaction.id_tag) == tag]
+    if len(names) > shown:
+        return Page(tuple(items), encode_cursor(names[shown - 1].encode()))
     return Page(tuple(items), page.next)
 
 
@@ -192,8 +204,14 @@ def _read_head(reader: Reader, tenant: str, charge_point: str, id_: int) -> Reco
 def _read_transactions(
     reader: Reader, tenant: str, names: Sequence[tuple[str, int]]
 ) -> list[Transaction | None]:
-    heads = [_read_head(reader, tenant, *name) for name in names]
-    return [None if head is None else head.transaction for head in heads]
+    return [
+        None if found is None else reader.read_head(found).transaction
+        for found in reader.find_all(tenant, names)
+    ]
+
+
+def _read_heads(reader: Reader, found: Sequence[Found]) -> list[Record]:
+    return [reader.read_head(one) for one in found]
 
 
 def _read_some(
@@ -203,11 +221,6 @@ def _read_some(
     if found is None:
         return None
     return reader.read_some(found, begin=begin, most=most, most_bytes=most_bytes)
-
-
-async def _read_listed(reader: Reader, listed: Listed) -> Read:
-    record = await _in_thread(reader.read_head, listed.found)
-    return Read(record.transaction, record)
 
 
 async def _in_thread[**P, T](work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from typing import Literal, NamedTuple
 
-from admin.routes.archived_transactions import find_archived, find_elsewhere
+from admin.routes.archived_transactions import MOST, find_archived, find_elsewhere
 from admin.services import Services
 from state.tenants.id_tags import fold
 from state.transactions import completed, listing
@@ -90,11 +90,13 @@ async def read_page(
     batch = await _read(services, tenant, after, wanted, limit=max(most, _SCANNED if wanted.picks else 0))
     entries = [one for one in batch.entries if wanted.has_entry(one)]
     found: list[Completed] = []
-    read = 0
-    while read < min(most, len(entries)) and len(found) < limit:
+    read = archived = 0
+    while read < min(most, len(entries)) and len(found) < limit and archived < MOST:
         some = entries[read : min(most, read + max(limit - len(found), _SOME if looks else 1))]
-        read += len(some)
-        found += [one for one in await _load(services, tenant, some) if wanted.has(one)]
+        loaded = await _load(services, tenant, some, most_archived=MOST - archived)
+        read += loaded.read
+        archived += loaded.archived
+        found += [one for one in loaded.found if wanted.has(one)]
     last = entries[read - 1] if read else None
     if len(found) > limit:
         del found[limit:]
@@ -113,8 +115,9 @@ async def read_all(
         batch = await _read(services, tenant, after, wanted, limit=_SCANNED, end=end)
         entries = [one for one in batch.entries if wanted.has_entry(one)]
         for begin in range(0, len(entries), _AT_ONCE):
-            found = await _load(services, tenant, entries[begin : begin + _AT_ONCE])
-            yield [one for one in found if wanted.has(one)]
+            some = entries[begin : begin + _AT_ONCE]
+            loaded = await _load(services, tenant, some, most_archived=_AT_ONCE)
+            yield [one for one in loaded.found if wanted.has(one)]
         if batch.complete:
             return
         after = batch.after
@@ -134,15 +137,32 @@ async def _read(
     )
 
 
-async def _load(services: Services, tenant: str, entries: Sequence[Entry]) -> list[Completed]:
-    """Read the transactions of entries. Those that were destroyed are left out."""
+class _Loaded(NamedTuple):
+    """The first `read` entries with their transactions, of which `archived` were looked up in the archive."""
+
+    found: list[Completed]
+    read: int
+    archived: int
+
+
+async def _load(
+    services: Services, tenant: str, entries: Sequence[Entry], *, most_archived: int
+) -> _Loaded:
+    """Read the transactions of entries. Those that were destroyed are left out.
+
+    Ends before the entry with which more than `most_archived` would have to be read from the archive.
+    """
     names = [(one.charge_point, one.id) for one in entries]
     stored = dict(zip(names, await listing.load(services.store, tenant, names), strict=True))
     missing = [name for name, transaction in stored.items() if transaction is None]
+    if services.archive is not None and len(missing) > most_archived:
+        names = names[: names.index(missing[most_archived])]
+        del missing[most_archived:]
     archived = dict(zip(missing, await find_archived(services, tenant, missing), strict=True))
     elsewhere = missing and await find_elsewhere(services) is not None
     found = [
         Completed(entry, stored[name] or archived[name], archived=stored[name] is None)
-        for entry, name in zip(entries, names, strict=True)
+        for entry, name in zip(entries, names, strict=False)
     ]
-    return [one for one in found if one.transaction is not None or elsewhere]
+    kept = [one for one in found if one.transaction is not None or elsewhere]
+    return _Loaded(kept, len(names), 0 if services.archive is None else len(missing))

@@ -13,6 +13,7 @@ from admin.http import Next, Paging, bodies, describes, invalid, new_blueprint, 
 from admin.http.files import CONTENT, FormatParameter, find_format, respond
 from admin.routes.archived_transactions import (
     ARCHIVE_PROBLEMS,
+    MOST,
     ArchiveAnswer,
     find_elsewhere,
     list_archived,
@@ -26,7 +27,7 @@ from state.paging import Page
 from state.transactions import completed, listing
 from state.transactions.completed import BEGINNING, Place
 
-_AT_ONCE = 250
+_AT_ONCE = 500
 """Transactions that a file reads at once."""
 
 blueprint = new_blueprint("transactions", "Transactions")
@@ -132,13 +133,18 @@ async def list_transactions(tenant: str) -> Response:
             _list_all(found, tenant, asked) if asked.by == "start" else _list_completed(found, tenant, asked)
         )
         return await respond(found.downloads, parts, form_of(format_), "transactions")
-    page = await (_page_by_start if asked.by == "start" else _page_completed)(found, tenant, asked)
+    if asked.by == "start":
+        page = await _page_by_start(found, tenant, asked, most_archived=MOST)
+    else:
+        page = await _page_completed(found, tenant, asked)
     # An open transaction is never in the archive.
     elsewhere = None if asked.open else await find_elsewhere(found)
     return bodies.answer(TransactionPage(page.items, page.next, elsewhere or msgspec.UNSET), vary="Accept")
 
 
-async def _page_by_start(services: Services, tenant: str, asked: TransactionQuery) -> Page[TransactionAnswer]:
+async def _page_by_start(
+    services: Services, tenant: str, asked: TransactionQuery, *, most_archived: int
+) -> Page[TransactionAnswer]:
     since_ms, cursor = _maybe_ms(asked.since), asked.cursor
     if cursor is None and asked.until is not None:
         cursor = listing.cursor_before(times.milliseconds(asked.until))
@@ -163,6 +169,7 @@ async def _page_by_start(services: Services, tenant: str, asked: TransactionQuer
         since_ms=since_ms,
         cursor=cursor,
         limit=asked.limit,
+        most=most_archived,
     )
     items = tuple(answer_transaction(one, archived=record is not None) for one, record in page.items)
     return Page(items, page.next)
@@ -181,7 +188,7 @@ async def _list_all(
 ) -> AsyncGenerator[tuple[TransactionAnswer, ...]]:
     asked = msgspec.structs.replace(asked, limit=_AT_ONCE)
     while True:
-        page = await _page_by_start(services, tenant, asked)
+        page = await _page_by_start(services, tenant, asked, most_archived=_AT_ONCE)
         yield page.items
         if page.next is None:
             return

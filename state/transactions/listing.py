@@ -181,8 +181,7 @@ async def list_(
 
     sets = _sets(tenant, charge_point, open_=open_)
     floor = b"" if since_ms is None else moment(since_ms).encode()
-    # Nearly all transactions are finished, and an index has those that are open.
-    bound = None if tag is None else _BOUND
+    bound = None if tag is None and open_ is not False else _BOUND
     return await list_filtered(
         store, sets, read, limit=limit, cursor=cursor, bound=bound, floor=floor, descending=True
     )

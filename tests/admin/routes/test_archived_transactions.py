@@ -4,12 +4,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from admin.archive.archive import Reader
 from admin.archive.archiver import run_turn
 from admin.archive.dropping import drop_archived
-from state.paging import Page
+from state.paging import Bound, Page
 from state.store import Store
 from state.tenants import tenants
 from state.transactions import archiving, meter_values, start
@@ -113,10 +114,17 @@ async def test_a_cursor_that_no_page_returned_is_no_failure_of_the_archive(archi
     assert response.status_code in {200, 422}, response.text
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+@pytest.mark.parametrize(("limit", "most"), [(1, 1), (2, 50), (3, 2), (100, 1), (100, 3), (100, 50)])
 async def test_a_list_has_each_transaction_of_the_store_and_the_archive_once_in_one_order(
-    archived_api: Api, store: Store, tmp_path: Path, limit: int
+    archived_api: Api,
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: int,
+    most: int,
 ) -> None:
+    """A page reads up to `most` transactions from the archive."""
+    monkeypatch.setattr("admin.routes.transactions.MOST", most)
     expected = {}
     for name in ("CP.1", "CP.2"):
         for _ in range(3):
@@ -140,9 +148,26 @@ async def test_a_list_has_each_transaction_of_the_store_and_the_archive_once_in_
     assert len(await walk(archived_api, limit=limit, until=border)) == 8
 
 
-async def test_a_page_of_the_store_that_ends_early_hides_nothing_behind_newer_open_transactions(
-    archived_api: Api, store: Store, tmp_path: Path
+async def test_a_page_reads_only_some_transactions_from_the_archive_and_a_file_has_all(
+    archived_api: Api, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("admin.routes.transactions.MOST", 2)
+    monkeypatch.setattr("admin.routes.completed_transactions.MOST", 2)
+    names = {f"CP.1.{await finish(store, 'CP.1', tenant=TENANT)}" for _ in range(5)}
+    await drop(store, tmp_path, expected=5)
+    kept = f"CP.1.{await finish(store, 'CP.1', tenant=TENANT)}"
+    for path, more in ((LIST, "next"), (f"{LIST}/completed", "more")):
+        page = await read(archived_api, path)
+        assert sum(item.get("archived", True) for item in page["items"]) == 2
+        assert page[more]
+        response = await archived_api.client.get(path, params={"format": "jsonl"})
+        assert {msgspec.json.decode(line)["id"] for line in response.content.splitlines()} == {*names, kept}
+
+
+async def test_a_page_of_the_store_that_ends_early_hides_nothing_behind_newer_open_transactions(
+    archived_api: Api, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("state.transactions.listing._BOUND", Bound(read=5, loaded=5))
     archived = await finish(store, "CP.1", tenant=TENANT)
     await drop(store, tmp_path, expected=1)
     stored = await finish(store, "CP.2", tenant=TENANT)

@@ -16,13 +16,14 @@ from typing import Any
 
 import trio
 
+from admin.archive.archive import Reader
 from gateway.service import collector, logs
 from state import troubles
 from state.embedded.embedded import run_embedded
 from state.store import Store, StoreConfig, open_store
 from state.tenants import tenants
 from tests.admin.api import TENANT, Api, serving
-from tests.bench.lists.filling import BUSY, COMMON_TAG, NO_TAG, RARE_TAG, fill
+from tests.bench.lists.filling import BUSY, COMMON_TAG, NO_TAG, RARE_TAG, fill, fill_archive
 from tests.bench.lists.measuring import Meter, describe, open_meter, visit, walk
 
 _DAY = {"since": "2026-06-15T00:00:00Z", "until": "2026-06-16T00:00:00Z"}
@@ -55,7 +56,16 @@ LISTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("transactions/completed", {"charge_point": BUSY}),
     ("transactions/completed", {"id_tag": RARE_TAG}),
     ("id-tags", {}),
+    (f"charge-points/{BUSY}/commands", {}),
+    ("refusals", {}),
+    ("refusals", {"charge_point": "STRANGER-000007"}),
 )
+ARCHIVED: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("transactions", {}),
+    ("transactions", {"until": "2026-06-01T00:00:00Z"}),
+    ("transactions", {"until": "2026-06-01T00:00:00Z", "id_tag": NO_TAG}),
+)
+"""Lists that an admin process with an archive reads from both. In June, all transactions are in the store."""
 FILES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("transactions", {"format": "csv"}),
     ("transactions", {"format": "jsonl"}),
@@ -77,6 +87,8 @@ async def _system() -> AsyncIterator[Store]:
 
 async def measure(meter: Meter, path: str, query: dict[str, Any], options: argparse.Namespace) -> None:
     name = " ".join((path, *(f"{key}={value}" for key, value in query.items())))
+    if options.only not in name:
+        return
     costs, cursors = await walk(meter, path, query, limit=1_000, pages=options.pages)
     stdout.write(f"{name}\n  1000: {describe(costs)}\n")
     for limit in (100, 1):
@@ -85,7 +97,11 @@ async def measure(meter: Meter, path: str, query: dict[str, Any], options: argpa
     stdout.flush()
 
 
-async def download(meter: Meter, path: str, query: dict[str, Any]) -> None:
+async def download(
+    meter: Meter, path: str, query: dict[str, Any], options: argparse.Namespace
+) -> None:
+    if options.only not in f"file {path}":
+        return
     cost, answered = await meter.ask(path, query)
     stdout.write(
         f"file {path} {query}: {answered.items} lines, {answered.bytes / 1e6:.1f} MB; admin"
@@ -108,11 +124,16 @@ async def _go_on(_examined: int) -> bool:
 async def _measure_all(api: Api, options: argparse.Namespace) -> None:
     async with open_meter(api) as meter:
         for path, query in LISTS:
-            if options.only in f"{path} {query}":
-                await measure(meter, path, query, options)
+            await measure(meter, path, query, options)
         for path, query in FILES:
-            if options.only in f"{path} {query}":
-                await download(meter, path, query)
+            await download(meter, path, query, options)
+
+
+async def _measure_archived(api: Api, options: argparse.Namespace) -> None:
+    stdout.write("with an archive:\n")
+    async with open_meter(api) as meter:
+        for path, query in ARCHIVED:
+            await measure(meter, path, query, options)
 
 
 async def main() -> None:
@@ -120,6 +141,7 @@ async def main() -> None:
     parser.add_argument("--count", type=int, default=100_000, help="charge points, and transactions")
     parser.add_argument("--pages", type=int, default=1_000, help="most pages of a walk")
     parser.add_argument("--only", default="", help="measure only lists whose name contains this text")
+    parser.add_argument("--no-archive", action="store_true", help="leave out the lists with an archive")
     parser.add_argument("--url", help="a store that keeps what this bench fills in, for several runs")
     options = parser.parse_args()
     logs.configure("warning", "console")
@@ -128,6 +150,12 @@ async def main() -> None:
         async with serving(store) as api:
             collector.settle()  # As the admin process does.
             await _measure_all(api, options)
+        if not options.no_archive:
+            with tempfile.TemporaryDirectory(prefix="csms-bench-") as directory:
+                fill_archive(Path(directory))
+                async with serving(store, archive=Reader(Path(directory))) as api:
+                    collector.settle()
+                    await _measure_archived(api, options)
 
 
 if __name__ == "__main__":

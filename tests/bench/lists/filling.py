@@ -6,22 +6,28 @@ numbers and times, and with the entries in indexes and streams that the steps ma
 
 from collections.abc import Iterator
 from itertools import batched
+from pathlib import Path
 
 import msgspec
 
+from admin.archive.archive import Item
+from admin.archive.lines import Line
 from admin.http import times
 from state import keys as key_names
 from state.charge_points import boot, charge_points
 from state.charge_points.connectors import Connector, record_status
+from state.commands import submit
 from state.keys import ChargePointKeys
 from state.store import Store
-from state.tenants import tenants
+from state.tenants import refusal_records, tenants
 from state.tenants.id_tags import IdTag
+from state.tenants.refusal_records import Refusals
 from state.transactions import start, stop
 from state.transactions.listing import index_name
 from tests.admin.api import TENANT
 from tests.support import leases
-from tests.support.transactions import ANSWER, a_start, a_stop
+from tests.support.archives import a_line, a_transaction, a_value, put
+from tests.support.transactions import ANSWER, a_start, a_stop, charging
 
 NOW_MS = 1_782_864_000_000
 """2026-07-01. The last of the transactions stopped a moment before."""
@@ -34,6 +40,12 @@ OPEN_EACH = 10
 """One of so many charge points has an open transaction, and no other transaction."""
 _DAY_MS = 86_400_000
 _LASTED_MS = 3_600_000
+_MESSAGES = 20
+"""Messages with meter values of an archived transaction."""
+COMMANDS, REFUSALS = 1_000, 5_000
+"""As many as are kept: commands of a charge point, and records of refused handshakes of a tenant."""
+ARCHIVED = 3_000
+"""Transactions that are only in the archive. All of them began before those in the store."""
 _AT_ONCE = 1_000
 _BOOT = {
     "chargePointVendor": "Acme",
@@ -68,6 +80,44 @@ async def fill(store: Store, count: int) -> None:
             commands += _transaction(patterns, number, count)
             commands += _id_tag(number)
         await store.pipeline(commands)
+    for _ in range(COMMANDS):
+        await submit(
+            store, TENANT, BUSY, action="Reset", payload=b'{"type":"Soft"}', ttl_ms=60_000, reply_to="node"
+        )
+    await refusal_records.record(store, [(_refusal(number), "stranger") for number in range(REFUSALS)])
+
+
+def fill_archive(directory: Path) -> None:
+    """Write an archive. Each transaction has some meter values."""
+    first_ms = NOW_MS - 2 * DAYS * _DAY_MS
+    values = [a_value(payload, received_ms=at_ms) for at_ms, payload in charging(_MESSAGES)]
+    items: list[Item] = []
+    for number in range(ARCHIVED):
+        stopped_ms = first_ms + number * DAYS * _DAY_MS // ARCHIVED // 1000 * 1000
+        found = a_transaction(
+            id=1 + number % 1_000,
+            charge_point=f"CP-{number // 1_000:06}",
+            started_at=times.text(stopped_ms - _LASTED_MS),
+            started_ms=stopped_ms - _LASTED_MS,
+            stopped_at=times.text(stopped_ms),
+            stopped_ms=stopped_ms,
+        )
+        line = a_line(TENANT, found, stopped_ms, [values])
+        items.append(Item(found.charge_point, found.id, found.started_ms, stopped_ms, Line([line])))
+    put(directory, *items, tenant=TENANT)
+
+
+def _refusal(number: int) -> Refusals:
+    return Refusals(
+        tenant=TENANT,
+        charge_point=f"STRANGER-{number:06}",
+        address="192.0.2.7",
+        reason="unknown_charge_point",
+        times=1,
+        first_ms=NOW_MS,
+        last_ms=NOW_MS + number,
+        detail="",
+    )
 
 
 async def _make_patterns(store: Store) -> Patterns:
