@@ -145,9 +145,7 @@ class _Loaded(NamedTuple):
     archived: int
 
 
-async def _load(
-    services: Services, tenant: str, entries: Sequence[Entry], *, most_archived: int
-) -> _Loaded:
+async def _load(services: Services, tenant: str, entries: Sequence[Entry], *, most_archived: int) -> _Loaded:
     """Read the transactions of entries. Those that were destroyed are left out.
 
     Ends before the entry with which more than `most_archived` would have to be read from the archive.

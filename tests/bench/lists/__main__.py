@@ -97,9 +97,7 @@ async def measure(meter: Meter, path: str, query: dict[str, Any], options: argpa
     stdout.flush()
 
 
-async def download(
-    meter: Meter, path: str, query: dict[str, Any], options: argparse.Namespace
-) -> None:
+async def download(meter: Meter, path: str, query: dict[str, Any], options: argparse.Namespace) -> None:
     if options.only not in f"file {path}":
         return
     cost, answered = await meter.ask(path, query)
