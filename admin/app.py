@@ -98,6 +98,7 @@ ROUTES = (
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _AWAY_S = 1.0
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _log = structlog.get_logger("csms.admin")
 
 _DESCRIPTION = """\
@@ -122,7 +123,7 @@ def create_app(services: Services, limits: AdminLimits | None = None) -> QuartAp
     app.register_error_handler(BadCursor, listing.refuse_cursor)
     app.before_request(partial(_begin, services))
     app.before_request(partial(_check, services))
-    app.after_request(_end)
+    app.after_request(partial(_end, services))
     for module in (docs, *ROUTES):
         app.register_blueprint(module.blueprint)
     QuartSchema(
@@ -192,11 +193,12 @@ async def _check(services: Services) -> Response | None:
     return None
 
 
-async def _end(response: Response) -> Response:
+async def _end(services: Services, response: Response) -> Response:
     response.headers["X-Request-Id"] = g.request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault("Cache-Control", "no-store")
-    key = g.get("api_key")
+    key, seconds = g.get("api_key"), time.monotonic() - g.began
+    services.answers.note(_name_route(), _name_method(), response.status_code, seconds)
     _log.info(
         "request.answered",
         request_id=g.request_id,
@@ -204,7 +206,16 @@ async def _end(response: Response) -> Response:
         path=request.path,
         address=g.address,
         status=response.status_code,
-        ms=round((time.monotonic() - g.began) * 1000, 1),
+        ms=round(seconds * 1000, 1),
         key_id=None if key is None else key.id,
     )
     return response
+
+
+def _name_route() -> str:
+    """Return the route with the names of its parts, or "" if the request has none, so that labels are few."""
+    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", request.url_rule.rule) if request.url_rule is not None else ""
+
+
+def _name_method() -> str:
+    return request.method if request.method in _METHODS else ""

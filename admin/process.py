@@ -30,10 +30,11 @@ from gateway.service import collector, hangups, health, logs, metrics
 from gateway.service.attempts import Attempts
 from gateway.service.metrics import Reading
 from gateway.service.networks import read_networks
+from gateway.service.store_metrics import store_readings
 from state.events.feed import Feed
 from state.nodes import nodes
 from state.patience import repeat_step, wait_for
-from state.store import Store, start_store
+from state.store import start_store
 from state.tenants import pepper as peppers
 
 type Ready = Callable[[dict[str, int]], None]
@@ -97,7 +98,8 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             nursery.start_soon(lag.watch)
             registry = metrics.new_registry(
                 lag.readings,
-                partial(readings, store, feed, inbox, signing, expiry),
+                partial(store_readings, store),
+                partial(readings, services, expiry),
                 downloads.readings,
                 archiving.readings,
                 packing.readings,
@@ -163,31 +165,43 @@ async def _until_signalled(config: AdminConfig, ready: Ready) -> None:
         nursery.cancel_scope.cancel()
 
 
-_STORE_HELP = (
-    "Figures of the store client. The label `of` names the figure. For instance, the figure with `of` queued "
-    "is the one that a gateway exports as csms_store_queued."
-)
-
-
 _EXPIRING_HELP = "Client certificates of all tenants that csms issued, by the time until they expire. Each \
 certificate is counted once. A certificate that was replaced or revoked is counted for up to a day."
 
 
-def readings(store: Store, feed: Feed, inbox: Inbox, signing: Signing, expiry: Expiry) -> Iterator[Reading]:
+def readings(services: Services, expiry: Expiry) -> Iterator[Reading]:
+    authority = services.signing.authority
     yield Reading(
-        "csms_admin_event_clients", "Clients that read a stream of events now.", feed.subscribers, "gauge"
+        "csms_admin_event_clients",
+        "Clients that read a stream of events now.",
+        services.feed.subscribers,
+        "gauge",
     )
     yield Reading(
-        "csms_admin_waiting_requests", "Requests that wait for the end of a command.", inbox.waiting, "gauge"
+        "csms_admin_waiting_requests",
+        "Requests that wait for the end of a command.",
+        services.inbox.waiting,
+        "gauge",
     )
-    yield Reading("csms_store", _STORE_HELP, store.stats(), "gauge", "of")
-    yield metrics.store_available(store.available)
-    yield metrics.store_writable(store.writable)
     yield Reading("csms_certificates_expiring", _EXPIRING_HELP, expiry.counts, "gauge", "within")
     yield Reading(
         "csms_certificate_authority_not_after_seconds",
         "Time at which each issuing authority of this process expires, in Unix seconds.",
-        {} if signing.authority is None else ends_of(signing.authority),
+        {} if authority is None else ends_of(authority),
         "gauge",
         "family",
+    )
+    yield Reading(
+        "csms_admin_requests",
+        "Answers to API requests, by route (with the names of its parts), method and status.",
+        services.answers.counts,
+        label=("route", "method", "status"),
+    )
+    yield Reading(
+        "csms_admin_request_seconds",
+        "Seconds until API requests were answered, by method. Requests that wait for a charge point take as "
+        "long as it does.",
+        services.answers.seconds,
+        "histogram",
+        "method",
     )

@@ -1,5 +1,6 @@
 """The objects that all routes share. `create_app` adds them to the app, once in each process."""
 
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from quart import current_app
@@ -12,6 +13,7 @@ from admin.pki.signing import Signing
 from gateway.service.attempts import Attempts
 from gateway.service.networks import Networks
 from state.events.feed import Feed
+from state.histogram import Histogram
 from state.store import Store
 
 
@@ -20,6 +22,18 @@ class Viewers:
     """The number of clients that follow a trace live."""
 
     count: int = 0
+
+
+@dataclass(slots=True)
+class Answers:
+    """The answers of the API: their number by route, method and status, and their time by method."""
+
+    counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    seconds: defaultdict[str, Histogram] = field(default_factory=lambda: defaultdict(Histogram))
+
+    def note(self, route: str, method: str, status: int, seconds: float) -> None:
+        self.counts[route, method, str(status)] += 1
+        self.seconds[method].observe(seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +46,7 @@ class Services:
     event_clients: int
     signing: Signing
     downloads: Downloads
+    answers: Answers = field(default_factory=Answers)
     viewers: Viewers = field(default_factory=Viewers)
     attempts: Attempts = field(default_factory=lambda: Attempts(per_address=300, per_name=10))
     """Wrong API keys by address, and by address and the id of the key."""

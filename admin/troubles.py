@@ -31,6 +31,8 @@ class Examining:
     def __init__(self, store: Store, incarnation: str) -> None:
         self.examined = 0
         self.round_s = 0.0
+        self.figures = troubles.Figures()
+        """What the last complete round of this process counted."""
         self._store, self._incarnation = store, incarnation
         self._renewed = -_RENEW_S
         self._worked_from = 0.0
@@ -41,16 +43,16 @@ class Examining:
 
     async def turn(self) -> None:
         """Examine all charge points, if this process has the duty. Raises errors of the store."""
-        began, cursor = perf_counter(), None
+        began, cursor, figures = perf_counter(), None, troubles.Figures()
         while await self._has_duty():
             page = await tenants.list_(self._store, cursor=cursor, limit=_TENANTS)
             for tenant in page.items:
                 self._worked_from = perf_counter()
-                if not await troubles.examine(self._store, tenant.id, self._rest):
+                if not await troubles.examine(self._store, tenant.id, self._rest, figures):
                     return
             cursor = page.next
             if cursor is None:
-                self.round_s = perf_counter() - began
+                self.round_s, self.figures = perf_counter() - began, figures
                 return
 
     def readings(self) -> Iterator[Reading]:
@@ -63,6 +65,21 @@ class Examining:
             "csms_troubles_round_seconds",
             "How long the last round of this process took. 0 means that this process has completed none.",
             self.round_s,
+            "gauge",
+        )
+        yield Reading(
+            "csms_open_transactions",
+            "Open transactions of all tenants in the last round of this process. One admin process at a time "
+            "counts them, so take the maximum of all.",
+            self.figures.open_transactions,
+            "gauge",
+        )
+        oldest_ms = self.figures.oldest_ms
+        yield Reading(
+            "csms_oldest_open_transaction_seconds",
+            "Age of the oldest open transaction in the last round of this process, by the receipt of its "
+            "start. Take the maximum of all processes.",
+            0.0 if oldest_ms is None else max(0.0, (self._store.server_time_ms() - oldest_ms) / 1000),
             "gauge",
         )
 
@@ -79,5 +96,7 @@ class Examining:
         if now - self._renewed < _RENEW_S:
             return True
         held = await hold_duty(self._store, "troubles", self._incarnation, DUTY_MS)
+        if not held:  # Another process counts now.
+            self.figures = troubles.Figures()
         self._renewed = now if held else -_RENEW_S
         return held

@@ -17,6 +17,7 @@ from admin.batches.task import Batches
 from admin.config import AdminConfig, ArchiveConfig, PackingConfig, RetentionConfig
 from admin.downloads import Downloads
 from admin.inbox import Inbox
+from admin.nodes import Nodes
 from admin.pki.expiry import Expiry
 from admin.pki.signing import Signing
 from admin.process import readings
@@ -37,6 +38,7 @@ from gateway.ocpp16.faults.table import FAULTS, FaultKind, Repair
 from gateway.service.metrics import LoopLag, new_registry
 from gateway.service.refusal_words import OF_CONNECTIONS, OF_REQUESTS
 from gateway.service.settings import section_of, struct_of
+from gateway.service.store_metrics import store_readings
 from gateway.tls_edge import TlsEdge
 from gateway.websocket.close_codes import Close
 from gateway.websocket.handshakes import Handshakes
@@ -152,8 +154,9 @@ def close_codes() -> str:
     return make_page(
         "Close codes",
         """The event `charge_point.disconnected` has the code and the reason of a closed websocket in its
-        `reason`. The metric `csms_closed_total{code}` counts the codes. `…` stands for a number or a text
-        that varies. A code that the charge point sends is recorded in the same way, and has no other effect.
+        `reason`. The metric `csms_websockets_closed_total{code}` counts the codes. `…` stands for a number or
+        a text that varies. A code that the charge point sends is recorded in the same way, and has no other
+        effect.
         """,
         "## In a CLOSE frame of the gateway\n",
         "If the gateway ends a websocket itself, it sends one of these codes and reasons.\n",
@@ -185,8 +188,8 @@ def refusals() -> str:
         each claimed charge point, address and reason. `GET /v1/refusals` lists those that named no known
         tenant. `GET /v1/tenants/{tenant}/charge-points/{id}/refusals` has one count for each reason of a
         registered charge point. The log event `handshake.refused` has the same fields as a record. The metric
-        `csms_refusals_total{reason}` has the counts of a process. `…` stands for a number or a text that
-        varies.
+        `csms_handshakes_total{phase,outcome}` has the counts of a process. `…` stands for a number or a text
+        that varies.
         """,
         make_table(
             ("Reason", "Status", "What was wrong", "What would be right", "Text for the charge point"),
@@ -200,7 +203,7 @@ def refusals() -> str:
             fails, the charge point gets a TLS alert. If the request cannot be read, it gets an HTTP status.
             Otherwise csms closes the connection. csms does not know the charge point yet, so these refusals
             are among those of `GET /v1/refusals`. Their `detail` has the words of OpenSSL, which name the
-            alert. The metric `csms_handshake_failures_total{reason}` counts them too.
+            alert. `csms_handshakes_total` counts them with the phase `tcp`, `tls` or `upgrade`.
             """
         ),
         make_table(
@@ -219,16 +222,26 @@ def metrics() -> str:
     node = Node(config, store, b"", nobody)
     lag = LoopLag()
     gateway = registry(node, Hub(), Stats(), Handshakes(), lag, edge=TlsEdge(config, node.revocations))
-    inbox = Inbox(store, "admin")
+    services = Services(
+        store,
+        b"",
+        Inbox(store, "admin"),
+        Nodes(store, ""),
+        Feed(store, nobody),
+        0,
+        Signing(store, ""),
+        Downloads(1),
+    )
     admin = new_registry(
         lag.readings,
-        partial(readings, store, Feed(store, nobody), inbox, Signing(store, ""), Expiry(store)),
+        partial(store_readings, store),
+        partial(readings, services, Expiry(store)),
         Downloads(1).readings,
         Archiving(store, "", ArchiveConfig(), RetentionConfig()).readings,
         Packing(store, "", PackingConfig()).readings,
         Policies(store, "").readings,
         Examining(store, "").readings,
-        Batches(cast("Services", None)).readings,
+        Batches(services).readings,
     )
     return make_page(
         "Metrics",
@@ -238,8 +251,8 @@ def metrics() -> str:
         counted once. A histogram has the series `_bucket`, `_sum` and `_count`. The processes also export the
         usual metrics of Python's Prometheus client: `process_*` and `python_*`.
 
-        No label holds the id of a charge point or a tenant. [Operating
-        csms](operations.md#probes-and-metrics) says which metrics deserve an alert.
+        No label holds the id of a charge point. `csms_tenant_sessions` names the 50 largest tenants of a
+        process. [Operating csms](operations.md#probes-and-metrics) says which metrics deserve an alert.
         """,
         "## Gateway\n",
         _metrics_of(gateway),

@@ -2,52 +2,36 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import accumulate
 
-from prometheus_client.core import HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.registry import CollectorRegistry
 
 from gateway.hub import Hub
 from gateway.node import Node
-from gateway.service.metrics import LoopLag, Reading, new_registry, store_writable
-from gateway.telemetry import BUCKETS_S, Telemetry
+from gateway.service.metrics import LoopLag, Reading, new_registry
+from gateway.service.store_metrics import store_readings
+from gateway.telemetry import Telemetry
 from gateway.tls_edge import TlsEdge
 from gateway.websocket.handshakes import Handshakes
-from gateway.websocket.refusals import Refused
+from gateway.websocket.refusals import Refused, phase_of
 from gateway.websocket.stats import Stats
 
-_STORE_HELP = {
-    "available": "1 while this process can use the store, otherwise 0.",
-    "connections": "Open connections to the store. Connections for blocking reads are not counted.",
-    "reconnects": "Number of times that a lost connection to the store was opened again.",
-    "queued": "Commands that wait to be sent to the store.",
-    "in_flight": "Commands that were sent to the store and have no reply yet.",
-    "bytes": "Number of bytes in the commands that wait to be sent to the store or have no reply yet.",
-    "oldest_s": "Number of seconds that the oldest command without a reply has waited.",
-    "headroom": "How full the store is: 0 below 80 % of its `maxmemory`, 1 from 80 %, 2 from 90 %, 3 from "
-    "95 %. The free disk of the embedded server counts too.",
-    "memory_used_bytes": "Memory of the server that counts for its `maxmemory`.",
-    "memory_limit_bytes": "`maxmemory` of the server. 0 means that it has no limit.",
-    "persistence_failures": "Number of statuses in INFO persistence that are not ok: of the last write, "
-    "rewrite and snapshot.",
-    "blocking_connections": "Connections to the store that are in use for blocking reads.",
-}
+_TENANTS = 50
 
 
 def registry(
     node: Node, hub: Hub, stats: Stats, handshakes: Handshakes, lag: LoopLag, *, edge: TlsEdge
 ) -> CollectorRegistry:
-    found = new_registry(
+    return new_registry(
         lambda: _tls(edge),
         lambda: _node(node, hub),
         lambda: _transport(stats, handshakes),
+        lambda: _handshakes(node.telemetry, stats),
         lambda: _faults(node, stats),
-        lambda: _store(node),
+        lambda: store_readings(node.store),
+        lambda: _latencies(node.telemetry),
         lambda: _memory(node),
         lag.readings,
     )
-    found.register(_Latencies(node.telemetry))
-    return found
 
 
 def _node(node: Node, hub: Hub) -> Iterator[Reading]:
@@ -59,6 +43,22 @@ def _node(node: Node, hub: Hub) -> Iterator[Reading]:
         "gauge",
     )
     yield Reading(
+        "csms_tenant_sessions",
+        "Open sessions of the 50 tenants that have the most in this process. Those of all others are counted "
+        "together, and their label is empty.",
+        hub.count_by_tenant(_TENANTS),
+        "gauge",
+        "tenant",
+    )
+    yield Reading(
+        "csms_leases",
+        "Leases that sessions of this process took from nobody (new), from an older session of the same "
+        "charge point (replaced) or from a node that died (taken_over), and those that they lost, because "
+        "the store forgot them (lost) or a newer session has them (superseded).",
+        telemetry.leases,
+        label="change",
+    )
+    yield Reading(
         "csms_draining",
         "1 while this process drains, otherwise 0. A process that drains closes its sessions because it ends "
         "or because an operator drains it.",
@@ -66,27 +66,13 @@ def _node(node: Node, hub: Hub) -> Iterator[Reading]:
         "gauge",
     )
     yield Reading(
-        "csms_refused_calls",
+        "csms_calls_refused",
         "Calls of charge points that csms answered with the CALLERROR InternalError, by action.",
         telemetry.refused_calls,
         label="action",
     )
     yield Reading(
-        "csms_refused_handshakes",
-        "Upgrade requests that csms refused, by HTTP status. This metric does not count requests that are "
-        "too late or too long, or that are not websocket upgrades; `csms_handshake_failures` does.",
-        {str(status): count for status, count in telemetry.refused_handshakes.items()},
-        label="status",
-    )
-    yield Reading(
-        "csms_refusals",
-        "Upgrade requests, PROXY headers and TLS handshakes that csms refused, by the true reason "
-        "(docs/refusals.md).",
-        telemetry.refusals,
-        label="reason",
-    )
-    yield Reading(
-        "csms_delayed_refusals",
+        "csms_handshakes_delayed",
         "Answers to failed upgrade requests that csms delayed, because too many requests fail from one "
         "address or in all.",
         telemetry.delayed_refusals,
@@ -97,12 +83,6 @@ def _node(node: Node, hub: Hub) -> Iterator[Reading]:
         "after its timeout is counted twice: as timeout and as answered.",
         telemetry.commands,
         label="status",
-    )
-    yield Reading(
-        "csms_flapping",
-        "Handshakes that csms refused with 429, because the connections of one charge point replaced each "
-        "other too often.",
-        telemetry.flapping,
     )
 
 
@@ -123,6 +103,13 @@ def _memory(node: Node) -> Iterator[Reading]:
 
 
 def _tls(edge: TlsEdge) -> Iterator[Reading]:
+    yield Reading(
+        "csms_tls_certificate_not_after_seconds",
+        "Time at which each server certificate of this process expires, in Unix seconds, by its file.",
+        edge.ends,
+        "gauge",
+        "file",
+    )
     yield Reading(
         "csms_tls_reload_failures",
         "Number of times that changed TLS files could not be used, so that this process goes on with the old "
@@ -161,35 +148,45 @@ def _transport(stats: Stats, handshakes: Handshakes) -> Iterator[Reading]:
         "gauge",
     )
     yield Reading(
-        "csms_accepted",
-        "Accepted TCP connections, including those that csms_over_limit_total counts.",
+        "csms_connections_accepted",
+        "Accepted TCP connections, including those that csms_connections_over_limit_total counts.",
         stats.accepted,
     )
     yield Reading(
-        "csms_over_limit",
+        "csms_connections_over_limit",
         "Connections that csms closed at once because too many were open.",
         stats.over_limit,
     )
     yield Reading(
-        "csms_connection_crashes",
+        "csms_connections_crashed",
         "Connections that ended because of an unexpected error. Each is a defect of csms, and the log has "
         "its traceback.",
         stats.crashed,
     )
-    yield Reading("csms_messages", "Websocket messages received from charge points.", stats.messages)
     yield Reading(
-        "csms_handshake_failures",
-        "Connections that ended before csms had an upgrade request, by reason. Upgrade requests that got "
-        "an HTTP error are not counted.",
-        stats.handshake_failures,
-        label="reason",
+        "csms_websocket_messages", "Websocket messages received from charge points.", stats.messages
     )
     yield Reading(
-        "csms_closed",
+        "csms_websockets_closed",
         "Closed websockets, by close code. 1006 means that no CLOSE frame came. Codes outside 1000 to 1015 "
         "have the label other.",
         _by_code(stats),
         label="code",
+    )
+
+
+def _handshakes(telemetry: Telemetry, stats: Stats) -> Iterator[Reading]:
+    failed, refused = stats.handshake_failures.items(), telemetry.refusals.items()
+    counts: dict[tuple[str, str], int] = {(phase_of(reason), reason): count for reason, count in failed}
+    counts |= {("admission", reason): count for reason, count in refused}
+    counts["admission", "accepted"] = telemetry.accepted
+    yield Reading(
+        "csms_handshakes",
+        "Connections of charge points by how their handshake ended. `phase` is tcp, tls or upgrade for those "
+        "that ended before csms had an upgrade request, and admission for all others. `outcome` is accepted, "
+        "or the true reason (docs/refusals.md).",
+        counts,
+        label=("phase", "outcome"),
     )
 
 
@@ -204,24 +201,18 @@ def _by_code(stats: Stats) -> dict[str, int]:
     return counts
 
 
-def _store(node: Node) -> Iterator[Reading]:
-    for name, value in node.store.stats().items():
-        yield Reading(f"csms_store_{name}", _STORE_HELP[name], value, "gauge")
-    yield store_writable(node.store.writable)
-
-
-class _Latencies(Collector):
-    def __init__(self, telemetry: Telemetry) -> None:
-        self._telemetry = telemetry
-
-    def collect(self) -> Iterator[Metric]:
-        family = HistogramMetricFamily(
-            "csms_call_seconds",
-            "Seconds from the receipt of a charge point's call until its answer was sent, by action.",
-            labels=["action"],
-        )
-        for action, latency in self._telemetry.calls.items():
-            bounds = (*map(str, BUCKETS_S), "+Inf")
-            buckets = list(zip(bounds, accumulate(latency.counts), strict=True))
-            family.add_metric([action], buckets, latency.total_s)
-        yield family
+def _latencies(telemetry: Telemetry) -> Iterator[Reading]:
+    yield Reading(
+        "csms_call_seconds",
+        "Seconds from the receipt of a charge point's call until its answer was sent, by action.",
+        telemetry.calls,
+        "histogram",
+        "action",
+    )
+    yield Reading(
+        "csms_command_seconds",
+        "Seconds from the sending of a command until the charge point answered, by action.",
+        telemetry.answered_commands,
+        "histogram",
+        "action",
+    )

@@ -213,7 +213,6 @@ def _limits(config: GatewayConfig) -> Limits:
 
 def _note_refused(node: Node, reason: Refused, address: str, detail: str) -> None:
     """Record a connection that the transport refused. Nobody knows its charge point."""
-    node.telemetry.refusals[reason.word] += 1
     node.note_refusal(Note(reason=reason.word, address=address, detail=show(detail)))
 
 

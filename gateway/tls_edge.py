@@ -17,7 +17,7 @@ from gateway.handlers.charge_point import now_ms
 from gateway.revocations import Revocations
 from gateway.service.config import ConfigError
 from gateway.service.revocation_lists import read_authorities, read_lists
-from gateway.service.tls_files import read_server_names
+from gateway.service.tls_files import read_end, read_server_names
 from gateway.websocket.tls import ClientCertificates, ServerContext, server_context
 
 LOOK_S = 10.0
@@ -38,6 +38,8 @@ class TlsEdge:
         self._separate = config.listen.client_certificate_port is not None
         self._revocations = revocations
         self.failures = 0
+        self.ends: dict[str, float] = {}
+        """When each server certificate that is in use expires, in Unix seconds, by the file of its chain."""
         authorities = [] if self._tls.client_authorities_file is None else [self._tls.client_authorities_file]
         pairs = [name for pair in self._tls.certificates for name in (pair.chain_file, pair.key_file)]
         self._parts = (
@@ -117,6 +119,7 @@ class TlsEdge:
         tls = self._tls
         files = [(Path(pair.chain_file), Path(pair.key_file)) for pair in tls.certificates]
         names = read_server_names(files)
+        self.ends = {str(chain): read_end(chain) for chain, _ in files}
         authorities = None if tls.client_authorities_file is None else Path(tls.client_authorities_file)
         if authorities is not None:
             read_authorities(authorities)

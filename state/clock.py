@@ -7,7 +7,7 @@ server's time bounds the offset, so one reply shows that the server's clock was 
 
 import math
 from collections import deque
-from time import monotonic
+from time import monotonic, time
 from typing import NamedTuple
 
 STEP_MS = 500.0
@@ -59,6 +59,10 @@ class ServerClock:
     def learn_now(self, server_ms: float, asked: float) -> None:
         """Learn from a reply that has just come."""
         self.learn(server_ms, asked, monotonic())
+
+    def offset_from_wall_s(self) -> float:
+        """Return how far the server's clock is ahead of the clock of this machine."""
+        return self.now_ms() / 1000 - time() if self._confirmed_at is not None else 0.0
 
     def seconds_since_step(self) -> float:
         """Return how long ago we learnt that the server's clock was set. Infinity means never."""

@@ -143,7 +143,6 @@ def _describe(upgrade: Upgrade, refusal: Refusal) -> Note:
 
 async def _refuse(node: Node, upgrade: Upgrade, refusal: Refusal) -> None:
     reason = refusal.reason
-    node.telemetry.refused_handshakes[reason.status] += 1
     node.telemetry.refusals[reason.word] += 1
     headers = []
     if refusal.retry_after_s is not None:

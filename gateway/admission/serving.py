@@ -23,6 +23,7 @@ from gateway.service.attempts import Attempts
 from gateway.service.client_certificates import ClientCertificate
 from gateway.service.known_secrets import KnownSecrets
 from gateway.session.session import Session
+from gateway.telemetry import LeaseChange
 from gateway.websocket.http_upgrade import Upgrade
 from state import commands
 from state.charge_points import BootStatus
@@ -101,6 +102,7 @@ async def _serve_as(
         await _conclude(node, admitted)
         connection = await upgrade.accept(SUBPROTOCOL)
         place.leave()
+        node.telemetry.accepted += 1
         session = Session(node, claimed, connection, attached, admitted.certificate)
         session.link.secrets = admitted.secrets
         hub.add(session)
@@ -174,11 +176,11 @@ async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.A
             node.release(admitted.keys, holder, "claim not confirmed")
     match claimed:
         case leases.Claimed():
+            node.telemetry.leases[_name_change(claimed)] += 1
             return claimed
         case leases.LateClaim():
             raise Refusal(Reason.LATE_CLAIM)
         case leases.Flapping():
-            node.telemetry.flapping += 1
             node.count_faults(admitted.keys, ("flapping",))
             wait = claimed.retry_after_s
             raise Refusal(Reason.FLAPPING, wait, retry_after_s=wait, keys=admitted.keys)
@@ -186,3 +188,9 @@ async def _claim(node: Node, admitted: Admitted, holder: str, attached: leases.A
             raise Refusal(Reason.DELETED)
         case _:
             assert_never(claimed)
+
+
+def _name_change(claimed: leases.Claimed) -> LeaseChange:
+    if claimed.previous_lost:
+        return "taken_over"
+    return "new" if claimed.previous_holder is None else "replaced"

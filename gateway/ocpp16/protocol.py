@@ -320,7 +320,7 @@ class Protocol:
         name = OF_REQUEST[type(request)].name
         deadline = now + (self.call_timeout if timeout is None else timeout)
         frame = frames.call(id, name, request)
-        self._outstanding = OutgoingCall(id, name, request, deadline)
+        self._outstanding = OutgoingCall(id, name, request, made=now, deadline=deadline)
         return frame
 
     def answer(self, call: IncomingCall, result: Message) -> bytes:

@@ -24,11 +24,12 @@ class IncomingCall(msgspec.Struct, frozen=True, gc=False):
 
 
 class OutgoingCall(msgspec.Struct, frozen=True, gc=False):
-    """A call of ours. `deadline` is in seconds, on the clock of the driver."""
+    """A call of ours. `made` and `deadline` are in seconds, on the clock of the driver."""
 
     id: str
     action: str
     request: Message
+    made: float
     deadline: float
 
 

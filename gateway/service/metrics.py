@@ -1,23 +1,41 @@
 """Exports plain counters as Prometheus metrics at each scrape, and measures the lag of the event loop."""
 
+import platform
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Literal, NamedTuple
+from itertools import accumulate
+from typing import Any, Literal, NamedTuple
 
 import trio
 from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
+
+from state import meta
+from state.histogram import Histogram
+from state.release import release
+
+type Value = float | Histogram
+type Labels = str | tuple[str, ...]
+
+_FAMILIES = {
+    "counter": CounterMetricFamily,
+    "gauge": GaugeMetricFamily,
+    "histogram": HistogramMetricFamily,
+}
 
 
 class Reading(NamedTuple):
-    """The present value of a metric. The keys of a mapping are values of `label`, never charge point ids."""
+    """The present value of a metric, or its values by `label`, never by the id of a charge point.
+
+    A key is a text, or with several labels a tuple of as many texts. A histogram has Histograms as values.
+    """
 
     name: str
     help: str
-    value: float | Mapping[str, float]
-    kind: Literal["counter", "gauge"] = "counter"
-    label: str = ""
+    value: Value | Mapping[Any, Value]
+    kind: Literal["counter", "gauge", "histogram"] = "counter"
+    label: Labels = ""
 
 
 class Readings(Collector):
@@ -32,44 +50,50 @@ class Readings(Collector):
 
     def collect(self) -> Iterator[Metric]:
         for reading in self._read():
-            family = CounterMetricFamily if reading.kind == "counter" else GaugeMetricFamily
+            labels = (reading.label,) if isinstance(reading.label, str) else reading.label
             labelled = isinstance(reading.value, Mapping)
-            metric = family(reading.name, reading.help, labels=[reading.label] if labelled else None)
+            family = _FAMILIES[reading.kind](reading.name, reading.help, labels=labels if labelled else None)
             if isinstance(reading.value, Mapping):
-                for label, value in reading.value.items():
-                    metric.add_metric([label], value)
+                for key, value in reading.value.items():
+                    _add(family, (key,) if isinstance(key, str) else key, value)
             else:
-                metric.add_metric([], reading.value)
-            yield metric
+                _add(family, (), reading.value)
+            yield family
+
+
+def _add(
+    family: CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily,
+    labels: tuple[str, ...],
+    value: Value,
+) -> None:
+    if isinstance(family, HistogramMetricFamily):
+        assert isinstance(value, Histogram)  # noqa: S101  The kind of the reading says so.
+        bounds = (*map(str, value.bounds), "+Inf")
+        family.add_metric(labels, list(zip(bounds, accumulate(value.counts), strict=True)), value.total_s)
+    else:
+        assert not isinstance(value, Histogram)  # noqa: S101  The kind of the reading says so.
+        family.add_metric(labels, value)
 
 
 def new_registry(*sources: Callable[[], Iterable[Reading]]) -> CollectorRegistry:
-    """Make a registry with these sources and the standard metrics of a Python process."""
+    """Make a registry with these sources, the release and the standard metrics of a Python process."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
+    registry.register(Readings(_build))
     for source in sources:
         registry.register(Readings(source))
     return registry
 
 
-def store_writable(value: bool) -> Reading:  # noqa: FBT001  the value of the metric
-    """Make the metric that every process has, so that one alert is enough for all of them."""
-    return Reading(
-        "csms_store_writable",
-        "1 while the store accepts writes of this process, otherwise 0. It is 0 while the store is away, and "
-        "also while the store answers but refuses to write, for example because its memory is full. The "
-        "bodies of /livez and /readyz say why.",
-        value,
+def _build() -> Iterator[Reading]:
+    yield Reading(
+        "csms_build_info",
+        "1, with the release of this process, the newest form of the store that it can read, and its Python.",
+        {(release(), str(meta.FORMAT), platform.python_version()): 1},
         "gauge",
-    )
-
-
-def store_available(value: bool) -> Reading:  # noqa: FBT001  the value of the metric
-    """Make the metric that says whether the store is there. A process stays ready while it is away."""
-    return Reading(
-        "csms_store_available", "1 while this process can use the store, otherwise 0.", value, "gauge"
+        ("version", "format", "python"),
     )
 
 

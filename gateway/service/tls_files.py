@@ -21,6 +21,11 @@ def read_server_names(
     return tuple(dict.fromkeys(name for names in found for name in names))
 
 
+def read_end(chain_file: Path) -> float:
+    """Return when the certificate of a chain that was checked before expires, in Unix seconds."""
+    return x509.load_pem_x509_certificates(_read(chain_file))[0].not_valid_after_utc.timestamp()
+
+
 def _read_names(chain_file: Path, key_file: Path, now: datetime) -> list[str]:
     try:
         first = x509.load_pem_x509_certificates(_read(chain_file))[0]

@@ -131,6 +131,9 @@ class Calls:
 
         Outcomes are stored in the order of the answers, because a later one may undo an earlier one.
         """
+        self._link.node.telemetry.observe_command(
+            outcome.call.action, trio.current_time() - outcome.call.made
+        )
         stored = trio.Event()
         if outcome.call is self._outstanding and self._stored is not None:
             stored = self._stored

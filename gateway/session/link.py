@@ -126,6 +126,8 @@ class Link:
 
     async def apply_fence(self, fence: leases.Fence) -> None:
         """Close the connection or take the lease again, if the store returned a fence that requires it."""
+        if fence != "ok":
+            self.node.telemetry.leases["superseded" if fence == "newer" else "lost"] += 1
         if fence == "newer":
             self.close_soon(Close.SUPERSEDED)
         elif fence == "lost":

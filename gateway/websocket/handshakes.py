@@ -63,7 +63,7 @@ class Handshakes:
         now = trio.current_time()
         for handshake in tuple(self._live):
             if now - handshake.since > SPARED_S and handshake.stream is not None:
-                failures["slow, while others waited"] += 1
+                failures["slow_while_others_waited"] += 1
                 handshake.stream.abort()
                 self.end(handshake)
         with trio.move_on_after(ROOM_S):

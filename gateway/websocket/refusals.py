@@ -6,6 +6,7 @@ The module maps each of OpenSSL's many errors to one of a few reasons, so that a
 import ssl
 from collections.abc import Callable
 from enum import StrEnum, auto
+from typing import Literal
 
 
 class Refused(StrEnum):
@@ -41,6 +42,25 @@ class Refused(StrEnum):
     def word(self) -> str:
         """The name by which metrics, refusal records and the admin API call the reason."""
         return self.value
+
+
+Phase = Literal["tcp", "tls", "upgrade"]
+_NOT_TLS: dict[str, Phase] = {
+    Refused.PROXY_HEADER_MISSING: "tcp",
+    Refused.PROXY_HEADER_INVALID: "tcp",
+    Refused.PROXY_HEADER_UNTRUSTED: "tcp",
+    Refused.TOO_MANY_CONNECTIONS: "tcp",
+    Refused.NOT_HTTP: "upgrade",
+    Refused.NOT_AN_UPGRADE: "upgrade",
+    Refused.HEAD_TOO_LONG: "upgrade",
+    Refused.REQUEST_TOO_SLOW: "upgrade",
+    "left_before_request": "upgrade",
+}
+
+
+def phase_of(word: str) -> Phase:
+    """Return in which phase of the handshake a connection ended for this reason."""
+    return _NOT_TLS.get(word, "tls")
 
 
 type OnRefused = Callable[[Refused, str, str], None]

@@ -202,7 +202,7 @@ class Server:
                 return True  # The deadlines of TLS and HTTP come next.
             self._note_refused(stream, Refused.PROXY_HEADER_MISSING, "The header did not arrive in time.")
         except trio.BrokenResourceError:
-            self.stats.handshake_failures["left before its request"] += 1
+            self.stats.handshake_failures["left_before_request"] += 1
         except BadHeader as error:
             self._note_refused(stream, error.reason, str(error))
             await stream.finish(self._limits.close_s)
@@ -229,7 +229,7 @@ class Server:
                 await stream.send_all(build_answer(bad.status, bad.text, [("Sec-WebSocket-Version", "13")]))
                 await stream.finish(self._limits.close_s)
             else:
-                self.stats.handshake_failures["left before its request"] += 1
+                self.stats.handshake_failures["left_before_request"] += 1
             return
         self._handshakes.end(handshake)
         try:

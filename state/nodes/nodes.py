@@ -11,12 +11,12 @@ import os
 import secrets
 import socket
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 import msgspec
 
 from state import keys, meta
+from state.release import release
 from state.replies import read_fields
 from state.store import Store
 
@@ -82,16 +82,12 @@ def new_incarnation() -> str:
 
 def describe_process(store: Store, kind: Kind) -> NodeRecord:
     """Return the record of this process, without a status."""
-    try:
-        release = version("csms")
-    except PackageNotFoundError:
-        release = ""
     return NodeRecord(
         kind=kind,
         host=socket.gethostname(),
         pid=os.getpid(),
         started_ms=store.server_time_ms(),
-        version=release,
+        version=release(),
         format=meta.FORMAT,
     )
 

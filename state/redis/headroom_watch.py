@@ -17,7 +17,10 @@ from state.redis.headroom import LEVELS, Headroom, find_failures, read_disk, rea
 _EVERY_S = 2.0
 _NEAR_S = 0.5
 """Pause if the store is not "ok", so that what a deletion frees is of use at once."""
-_QUESTIONS: tuple[tuple[Arg, ...], ...] = (("INFO", "memory", "persistence"), ("GET", keys.DISK))
+_QUESTIONS: tuple[tuple[Arg, ...], ...] = (
+    ("INFO", "memory", "persistence", "replication"),
+    ("GET", keys.DISK),
+)
 _ADVICE = {
     "low": "give the store more room, or let retention and csms archive free some",
     "scarce": "csms adds no charge points and no traces, and registers none by itself; free some room",
@@ -34,6 +37,8 @@ class HeadroomWatch:
         self.headroom = Headroom()
         self.memory = Headroom()
         self.failures: dict[str, str] = {}
+        self.replicas = 0
+        self.delayed_fsyncs = 0
         self._ask = ask
         self._unlimited = 0
         self._soon = trio.Event()
@@ -44,6 +49,8 @@ class HeadroomWatch:
             "memory_used_bytes": self.memory.used,
             "memory_limit_bytes": self.memory.limit,
             "persistence_failures": len(self.failures),
+            "replicas": self.replicas,
+            "delayed_fsyncs": self.delayed_fsyncs,
         }
 
     def look_soon(self) -> None:
@@ -64,6 +71,8 @@ class HeadroomWatch:
             return
         info = checks.read_info(info_reply)
         self.memory = read_memory(info, self.memory.level)
+        self.replicas = int(info.get("connected_slaves", 0))
+        self.delayed_fsyncs = int(info.get("aof_delayed_fsync", 0))
         before = self.headroom
         now = scarcer(self.memory, read_disk(disk if isinstance(disk, bytes) else None))
         self.headroom = now

@@ -51,6 +51,7 @@ class Lanes:
             "in_flight": sum(len(lane.pending.flight) for lane in self.all),
             "bytes": sum(lane.pending.bytes for lane in self.all),
             "oldest_s": max(0.0, monotonic() - min(oldest)) if oldest else 0.0,
+            "deliveries": sum(lane.pending.deliveries for lane in self.all),
         }
 
     def _remember(self, key: str) -> tuple[Lane, str]:

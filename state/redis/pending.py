@@ -18,6 +18,7 @@ from outcome import Outcome
 from trio.lowlevel import Abort, Task, checkpoint, current_task, reschedule, wait_task_rescheduled
 
 from state.errors import StoreUnavailable
+from state.histogram import Histogram
 
 NOTHING = object()  # The parser returns it if it needs more bytes. None and False would be replies.
 
@@ -72,11 +73,16 @@ class Waiter:
 class PendingReplies:
     """The waiting commands, limited in number, bytes and age.
 
-    `timeout_s` is the longest wait of a command.
+    `timeout_s` is the longest wait of a command. `latency` counts the seconds until the replies came, which
+    lanes may share, and `deliveries` counts how often replies were handed out, several at once under load.
     """
 
-    def __init__(self, *, timeout_s: float, max_commands: int, max_bytes: int) -> None:
+    def __init__(
+        self, *, timeout_s: float, max_commands: int, max_bytes: int, latency: Histogram | None = None
+    ) -> None:
         self.timeout_s = timeout_s
+        self.latency = latency or Histogram()
+        self.deliveries = 0
         self.unsent: deque[Waiter] = deque()
         self.flight: deque[Waiter] = deque()
         self.bytes = 0
@@ -199,6 +205,8 @@ class PendingReplies:
         """
         flight, turns = self.flight, self._turns
         self._calm = len(flight) == 1
+        self.deliveries += 1
+        now, observe = monotonic(), self.latency.observe
         while (reply := gets()) is not NOTHING:
             if type(reply) is PushNotification:
                 continue
@@ -211,6 +219,7 @@ class PendingReplies:
                     continue
                 reply = waiter.replies
             flight.popleft()
+            observe(now - waiter.at)
             self.bytes -= waiter.size
             if turn := waiter.turn:
                 if turns[turn] is None:  # Nearly always. A call would cost 2 % of a step.

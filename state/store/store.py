@@ -12,6 +12,7 @@ from redis.exceptions import ResponseError
 from state import meta
 from state.clock import ServerClock
 from state.errors import StoreRefused, StoreUnavailable
+from state.histogram import Histogram
 from state.prepared import Prepared
 from state.redis import checks, url
 from state.redis.blocking import BlockingConnections
@@ -55,6 +56,8 @@ class Store:
         """Run id and replication id of the server. A change means that the server may have lost writes."""
         self._lost_at: float | None = None
         self._config = config
+        self.latency = Histogram()
+        """Seconds until the reply of each command."""
         self._lanes = Lanes(partial(self._lane, target), config.connections)
         self._turns = self._lanes.by_key
         self._blocking = BlockingConnections(target, config.blocking_connections)
@@ -230,7 +233,10 @@ class Store:
     def _lane(self, target: Target) -> Lane:
         config = self._config
         pending = PendingReplies(
-            timeout_s=config.timeout_s, max_commands=config.max_commands, max_bytes=config.max_bytes
+            timeout_s=config.timeout_s,
+            max_commands=config.max_commands,
+            max_bytes=config.max_bytes,
+            latency=self.latency,
         )
         return Lane(target, pending, self._lane_changed)
 

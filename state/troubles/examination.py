@@ -1,22 +1,39 @@
 """The examination of all charge points of a tenant, partition by partition."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from state import keys as key_names
 from state.keys import ChargePointKeys
 from state.store import Store
 from state.troubles import facts
+from state.troubles.facts import Facts
 from state.troubles.index import Found, write
 
 _AT_ONCE = 50
 """Charge points that are read at once. This takes the process and the server a few milliseconds."""
 
 
-async def examine(store: Store, tenant: str, rest: Callable[[int], Awaitable[bool]]) -> bool:
+@dataclass(slots=True)
+class Figures:
+    """Open transactions of all charge points that were examined, and when the oldest of them began."""
+
+    open_transactions: int = 0
+    oldest_ms: int | None = None
+
+    def add(self, known: Facts) -> None:
+        self.open_transactions += len(known.open)
+        began = [one.received_ms for one in known.open]
+        self.oldest_ms = min(began if self.oldest_ms is None else [*began, self.oldest_ms], default=None)
+
+
+async def examine(
+    store: Store, tenant: str, rest: Callable[[int], Awaitable[bool]], figures: Figures
+) -> bool:
     """Examine all charge points of a tenant, store what is found, and return whether all were examined.
 
     After each few charge points, `rest` is called with their number. It may wait, and it returns whether to
-    go on.
+    go on. What counts for all tenants together is added to `figures`.
     """
     began_ms = store.server_time_ms()
     for partition in await _list_partitions(store, tenant):
@@ -27,6 +44,7 @@ async def examine(store: Store, tenant: str, rest: Callable[[int], Awaitable[boo
             for one, of_one in zip(keys, known, strict=True):
                 if of_one is not None:
                     found.add(one.id, of_one, now_ms)
+                    figures.add(of_one)
             if not await rest(len(ids)):
                 return False
             after = f"({keys[-1].id}"

@@ -81,7 +81,10 @@ async def test_the_admin_process_answers_requests_and_probes_and_removes_its_nod
             assert (await client.get(health + path)).status_code == 200
         metrics = (await client.get(f"{health}/metrics")).text
         assert "csms_admin_event_clients 0.0" in metrics
-        assert 'csms_store{of="available"} 1.0' in metrics
+        assert "csms_store_available 1.0" in metrics
+        route = "/v1/tenants/{tenant}"
+        assert f'csms_admin_requests_total{{method="GET",route="{route}",status="200"}} 1.0' in metrics
+        assert 'csms_admin_request_seconds_count{method="GET"} 1.0' in metrics
         running.stop.set()
         with trio.fail_after(60):
             await running.gone.wait()

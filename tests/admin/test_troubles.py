@@ -3,10 +3,13 @@
 import pytest
 
 from admin.troubles import Examining
-from state import charge_points, troubles
+from state import charge_points, transactions, troubles
 from state.charge_points import Settings
+from state.keys import ChargePointKeys
 from state.store import Store
 from state.tenants import tenants
+from tests.support.leases import claimed
+from tests.support.transactions import ANSWER, a_start
 
 
 @pytest.fixture
@@ -38,3 +41,20 @@ async def test_only_one_process_examines(fleet: Store) -> None:
     assert second.round_s == 0
     await first.turn()
     assert first.examined == 10
+
+
+async def test_open_transactions_are_counted_by_the_process_that_examines(fleet: Store) -> None:
+    now_ms = fleet.server_time_ms()
+    for id_, age_ms in (("CP-0", 5_000_000), ("CP-1", 60_000)):
+        lease = (await claimed(fleet, f"a/{id_}", ChargePointKeys("acme", id_))).lease
+        start = a_start(id_tag="A", received_ms=now_ms - age_ms)
+        await transactions.start(fleet, lease, start, ANSWER)
+    examining = Examining(fleet, "a")
+    figures = {one.name: one.value for one in examining.readings()}
+    assert figures["csms_open_transactions"] == figures["csms_oldest_open_transaction_seconds"] == 0
+    await examining.turn()
+    figures = {one.name: one.value for one in examining.readings()}
+    assert figures["csms_open_transactions"] == 2
+    oldest = figures["csms_oldest_open_transaction_seconds"]
+    assert isinstance(oldest, float)
+    assert oldest >= 5_000

@@ -102,7 +102,7 @@ async def measure_examination(store: Store) -> None:
         longest, at = max(longest, perf_counter() - at), perf_counter()
         return True
 
-    await troubles.examine(store, TENANT, rest)
+    await troubles.examine(store, TENANT, rest, troubles.Figures())
     wall, own = perf_counter() - begin, process_time() - cpu
     server = await _server_cpu(store) - used
     stdout.write(

@@ -13,8 +13,8 @@ from state.nodes.leases import Lease
 KEYS = ChargePointKeys("t", "cp")
 
 
-def session(number: int, *, epoch: int, claimed_ms: int) -> Session:
-    lease = Lease(KEYS, f"node/{number}", epoch, claimed_ms=claimed_ms)
+def session(number: int, *, epoch: int, claimed_ms: int, keys: ChargePointKeys = KEYS) -> Session:
+    lease = Lease(keys, f"node/{number}", epoch, claimed_ms=claimed_ms)
     return cast("Session", SimpleNamespace(link=SimpleNamespace(lease=lease)))
 
 
@@ -42,3 +42,18 @@ def test_the_hub_finds_the_newer_of_two_sessions_of_a_charge_point(
     assert hub.find_holder(older.link.lease.holder) is None
     hub.remove(newer)
     assert (len(hub), hub.find(KEYS.member)) == (0, None)
+
+
+def test_sessions_are_counted_by_tenant_and_small_tenants_together() -> None:
+    hub = Hub()
+    sizes = {"large": 3, "middle": 2, "small": 1, "tiny": 1}
+    held = [
+        session(number, epoch=1, claimed_ms=1, keys=ChargePointKeys(tenant, str(number)))
+        for number, tenant in enumerate(tenant for tenant, size in sizes.items() for _ in range(size))
+    ]
+    for one in held:
+        hub.add(one)
+    assert hub.count_by_tenant(2) == {"large": 3, "middle": 2, "": 2}
+    for one in held:
+        hub.remove(one)
+    assert hub.count_by_tenant(2) == {"": 0}

@@ -1,17 +1,5 @@
-import pytest
-
 from gateway.handlers.charge_point import now_ms, now_text
 from gateway.ocpp16.faults import timestamps
-from gateway.telemetry import BUCKETS_S, Latency
-
-
-def test_every_latency_is_counted_in_the_first_histogram_bucket_that_is_large_enough() -> None:
-    latency = Latency()
-    for bound in BUCKETS_S:
-        latency.observe(bound)
-    latency.observe(BUCKETS_S[-1] * 2)
-    assert latency.counts == [1] * (len(BUCKETS_S) + 1)
-    assert latency.total_s == pytest.approx(sum(BUCKETS_S) + BUCKETS_S[-1] * 2)
 
 
 def test_the_current_time_is_written_in_the_strict_ocpp_form() -> None:

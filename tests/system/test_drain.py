@@ -75,7 +75,7 @@ async def test_calls_that_are_being_handled_are_answered_before_a_drain_closes_t
                 proxy.requests.wait_for = trio.Event()
                 for number, cp in enumerate(fleet):
                     nursery.start_soon(start, number, cp)
-                await until(lambda: shows("csms_messages_total", FLEET))
+                await until(lambda: shows("csms_websocket_messages_total", FLEET))
                 gateway.terminate()
                 await until(lambda: shows("csms_draining", 1))
                 assert answers == {}

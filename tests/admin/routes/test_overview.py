@@ -24,7 +24,7 @@ async def examine(api: Api) -> None:
         await trio.lowlevel.checkpoint()
         return True
 
-    assert await troubles.examine(api.store, TENANT, rest)
+    assert await troubles.examine(api.store, TENANT, rest, troubles.Figures())
 
 
 async def make_deaf(api: Api, charge_point: str) -> None:

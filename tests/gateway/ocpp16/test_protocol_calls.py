@@ -15,7 +15,7 @@ UNLOCKED = core.UnlockConnectorResult(status="Unlocked")
 
 
 def test_a_call_that_csms_sends_ends_when_its_answer_arrives() -> None:
-    call = OutgoingCall("a", "UnlockConnector", UNLOCK, deadline=40.0)
+    call = OutgoingCall("a", "UnlockConnector", UNLOCK, made=10.0, deadline=40.0)
     assert (
         central()
         >> Call(UNLOCK, "a", now=10.0)
@@ -52,7 +52,7 @@ def test_sending_a_second_call_raises_an_error_as_long_as_the_first_call_is_not_
 
 
 def test_a_call_times_out_only_once_and_an_answer_that_arrives_later_is_still_returned() -> None:
-    call = OutgoingCall("a", "UnlockConnector", UNLOCK, deadline=5)
+    call = OutgoingCall("a", "UnlockConnector", UNLOCK, made=0, deadline=5)
     assert (
         central()
         >> Call(UNLOCK, "a", timeout=5)
@@ -113,7 +113,7 @@ def test_a_short_or_malformed_callerror_ends_the_call(
         >> Call(UNLOCK, "7")
         << Like(bytes)
         >> frame
-        << CallRefused(OutgoingCall("7", "UnlockConnector", UNLOCK, 30.0), code, description, details)
+        << CallRefused(OutgoingCall("7", "UnlockConnector", UNLOCK, 0.0, 30.0), code, description, details)
     )
     assert playbook << dict.fromkeys(faults, 1) if faults else playbook
     assert protocol.outstanding is None

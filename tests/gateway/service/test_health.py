@@ -9,13 +9,19 @@ from prometheus_client import CollectorRegistry
 from gateway.service import health
 from gateway.service.health import serve_health
 from gateway.service.metrics import LoopLag, Reading, new_registry
+from state.histogram import Histogram
 from tests.support.waiting import until
 
 
 def counted() -> Iterator[Reading]:
+    fast = Histogram((0.5, 1.0))
+    fast.observe(0.5)
+    fast.observe(2.0)
     yield Reading("csms_connections_total", "Connections.", 7)
     yield Reading("csms_refused", "Refused by status.", {"401": 2, "404": 0}, label="status")
     yield Reading("csms_open", "Open now.", 3, "gauge")
+    yield Reading("csms_ends", "Ends.", {("tls", "left"): 4}, label=("phase", "outcome"))
+    yield Reading("csms_seconds", "Seconds by action.", {"Heartbeat": fast}, "histogram", "action")
 
 
 class Broken:
@@ -86,6 +92,11 @@ async def test_metrics_are_computed_when_they_are_scraped() -> None:
     assert "csms_connections_total 7.0" in lines
     assert 'csms_refused_total{status="401"} 2.0' in lines
     assert "csms_open 3.0" in lines
+    assert 'csms_ends_total{outcome="left",phase="tls"} 4.0' in lines
+    assert 'csms_seconds_bucket{action="Heartbeat",le="0.5"} 1.0' in lines
+    assert 'csms_seconds_bucket{action="Heartbeat",le="+Inf"} 2.0' in lines
+    assert 'csms_seconds_sum{action="Heartbeat"} 2.5' in lines
+    assert any(line.startswith("csms_build_info{") and line.endswith(" 1.0") for line in lines)
     assert any(line.startswith('csms_event_loop_lag_seconds{quantile="p99"}') for line in lines)
     assert any(line.startswith("process_open_fds") for line in lines)
     (beats,) = (line for line in lines if line.startswith("csms_event_loop_beats_total "))

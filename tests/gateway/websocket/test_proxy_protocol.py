@@ -79,7 +79,7 @@ WRONG = [
 
 
 REASONS = {
-    "left before its request",
+    "left_before_request",
     Refused.PROXY_HEADER_MISSING.word,
     Refused.PROXY_HEADER_INVALID.word,
     # These follow a header that is right.

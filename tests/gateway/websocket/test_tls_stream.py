@@ -72,7 +72,7 @@ async def test_handshakes_that_wait_for_their_turn_are_not_cut_to_make_room_for_
         for peer in peers[:2]:  # The server has answered their ClientHello.
             assert await peer.receive_some(1)
         mock_clock.jump(2.5)
-        await until(lambda: server.stats.handshake_failures["slow, while others waited"] >= 2)
+        await until(lambda: server.stats.handshake_failures["slow_while_others_waited"] >= 2)
         for peer in peers:
             await peer.aclose()
 

@@ -11,7 +11,7 @@ from state.keys import ChargePointKeys
 from state.nodes import leases
 from state.paging import BadCursor
 from state.store import Store
-from state.troubles import examine, index, list_, list_urgent
+from state.troubles import Figures, examine, index, list_, list_urgent
 from state.troubles.kinds import KINDS, Trouble, TroubleKind
 from tests.support.leases import claimed
 
@@ -43,7 +43,7 @@ async def examine_all(store: Store) -> int:
         numbers.append(number)
         return True
 
-    assert await examine(store, TENANT, rest)
+    assert await examine(store, TENANT, rest, Figures())
     return sum(numbers)
 
 

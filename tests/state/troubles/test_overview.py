@@ -11,7 +11,7 @@ from state.keys import ChargePointKeys
 from state.nodes import leases
 from state.store import Store
 from state.transactions import failed_starts
-from state.troubles import examine, read_overview
+from state.troubles import Figures, examine, read_overview
 from state.troubles.index import Counts
 from tests.support.leases import claimed
 from tests.support.transactions import ANSWER, a_start, a_stop
@@ -25,7 +25,7 @@ async def examine_all(store: Store) -> None:
         await trio.lowlevel.checkpoint()
         return True
 
-    assert await examine(store, TENANT, rest)
+    assert await examine(store, TENANT, rest, Figures())
 
 
 async def test_the_overview_of_a_tenant_without_charge_points_is_empty(store: Store) -> None:
@@ -77,7 +77,7 @@ async def test_an_examination_that_was_given_up_is_not_complete(store: Store) ->
         await trio.lowlevel.checkpoint()
         return False
 
-    assert not await examine(store, TENANT, rest)
+    assert not await examine(store, TENANT, rest, Figures())
     assert await store.execute("HGET", key_names.TROUBLES_EXAMINED, TENANT) is None
 
 
