@@ -32,7 +32,7 @@ format: setup ## Format and mend what ruff can mend.
 	@$(PYTHON) -m ruff format
 	@$(PYTHON) -m ruff check --fix
 
-docs: setup ## Write the pages of docs/ that are made from the code.
+docs: setup ## Write the pages of docs/ that are made from the code, and prometheus-rule.yaml.
 	@$(PYTHON) -m docs.generate
 
 bench: setup ## Measure what messages and connections cost; half an hour on an idle machine.
@@ -59,7 +59,7 @@ conformance: setup ## Play the 77 certification cases and write build/conformanc
 conformance-mutants: setup ## Break the product in many ways; each must fail the cases that should see it.
 	@$(PYTHON) -m tests.conformance.mutants
 
-debian-tools: ## Install sslscan and redis-server (Debian), or say what to install.
+debian-tools: ## Install sslscan, redis-server and promtool (Debian), or say what to install.
 	@.ci/debian-tools
 
 tls-scan: setup ## Show what sslscan finds of the wss listener (needs make debian-tools).

@@ -1,9 +1,10 @@
-"""Writes the pages of docs/ that are made from the code (`make docs`)."""
+"""Writes the pages of docs/ that are made from the code, and the alerts for Kubernetes (`make docs`)."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from textwrap import indent
 from typing import Any, cast
 
 import msgspec
@@ -53,6 +54,7 @@ from state.store import Store, StoreConfig
 from state.troubles import KINDS as KINDS_OF_TROUBLES
 
 DOCS = Path(__file__).parent
+MONITORING = DOCS.parent / "k8s" / "components" / "monitoring"
 
 
 def settings() -> str:
@@ -213,7 +215,8 @@ def refusals() -> str:
     )
 
 
-def metrics() -> str:
+def registries() -> tuple[CollectorRegistry, CollectorRegistry]:
+    """Make the registries of a gateway and of an admin process that do not run, to read their metrics."""
     config = GatewayConfig(
         store=StoreConfig(url="redis://localhost"), security=SecurityConfig(pepper="x" * 32)
     )
@@ -243,6 +246,11 @@ def metrics() -> str:
         Examining(store, "").readings,
         Batches(services).readings,
     )
+    return gateway, admin
+
+
+def metrics() -> str:
+    gateway, admin = registries()
     return make_page(
         "Metrics",
         """Each process serves its metrics at `/metrics` of `listen.health_host` and `listen.health_port`, in
@@ -252,7 +260,7 @@ def metrics() -> str:
         usual metrics of Python's Prometheus client: `process_*` and `python_*`.
 
         No label holds the id of a charge point. `csms_tenant_sessions` names the 50 largest tenants of a
-        process. [Operating csms](operations.md#probes-and-metrics) says which metrics deserve an alert.
+        process. [Operating csms](operations.md#alerts-and-dashboards) has alerts and dashboards.
         """,
         "## Gateway\n",
         _metrics_of(gateway),
@@ -275,6 +283,24 @@ def _metrics_of(found: CollectorRegistry) -> str:
             if metric.name.startswith("csms")
         ),
     )
+
+
+_RULE = """\
+# `make docs` makes this file from alerts.yaml.
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: csms
+  labels:
+    app.kubernetes.io/name: csms
+spec:
+"""
+
+
+def prometheus_rule() -> str:
+    """Wrap the rules file of Prometheus for the Prometheus operator."""
+    _, groups = (MONITORING / "alerts.yaml").read_text().split("\ngroups:\n")
+    return f"{_RULE}{indent(f'groups:\n{groups}', '  ')}"
 
 
 def events() -> str:
@@ -363,6 +389,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "close-codes.md": close_codes,
     "refusals.md": refusals,
     "metrics.md": metrics,
+    "../k8s/components/monitoring/prometheus-rule.yaml": prometheus_rule,
     "events.md": events,
     "retention.md": retention,
     "troubles.md": troubles,

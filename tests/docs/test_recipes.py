@@ -38,6 +38,11 @@ list() { curl -s -H "Authorization: Bearer $(cat csms-data/api-key)" \\
   "http://localhost:8080/v1/tenants/demo/transactions?open=true"; }
 until list | grep -q LT000000; do sleep 0.2; done
 """
+COMMAND_AND_END = """
+csms commands send LT000000 TriggerMessage '{"requestedMessage": "Heartbeat"}'
+kill $charge_point
+until curl -s http://localhost:9180/metrics | grep '^csms_websockets_closed_total'; do sleep 0.2; done
+"""
 NOT_RUN = {
     "make run     # start everything on this machine; Ctrl-C stops it": "The test starts the same system, on "
     "free ports. `make test` would run this test again.",
@@ -273,6 +278,19 @@ def test_the_commands_in_the_page_about_the_archive_work(tmp_path: Path, valkey:
     with open_shell(tmp_path / "my checkout", {}) as shell:
         follow(shell, [path, Block("sh", f"etc='{etc}'", None), *read_blocks("docs/archive.md")])
     assert len(list((etc / "archive").glob("demo/*/*.ndjson.gz"))) == 1
+
+
+def test_the_first_commands_of_the_runbooks_work(tmp_path: Path) -> None:
+    """The numbers in the pages are examples, so other numbers are as good."""
+    start, charge = read_blocks("docs/operations.md", "Before you begin")[0], read_blocks("docs/cli.md")[0]
+    pages = sorted((ROOT / "k8s" / "runbooks").glob("Csms*.md"))
+    blocks = [block for page in pages for block in read_blocks(str(page.relative_to(ROOT)))]
+    assert len(blocks) == len(pages)
+    shown = [
+        block._replace(output=re.sub(r"\d[\d.]*(?:e[+-]\d+)?", "...", block.output or "")) for block in blocks
+    ]
+    with open_shell(tmp_path / "my checkout", ports_of_up(choose_ports(5)[0])) as shell:
+        follow(shell, [start, charge, Block("sh", COMMAND_AND_END, None), *shown])
 
 
 def test_each_command_block_that_the_tests_do_not_run_has_a_reason() -> None:

@@ -15,6 +15,7 @@ KUSTOMIZATIONS = {
     "base": ROOT / "k8s" / "base",
     **{folder.name: folder for folder in sorted((ROOT / "k8s" / "overlays").iterdir())},
     "client-certificates": ROOT / "tests" / "k8s" / "with_client_certificates",
+    "monitoring": ROOT / "tests" / "k8s" / "with_monitoring",
 }
 
 

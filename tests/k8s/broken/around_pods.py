@@ -16,7 +16,7 @@ from tests.k8s.broken.breaking import (
 )
 
 _SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "csms"}, "stringData": {"pepper": "x"}}
-_MONITOR = {"apiVersion": "monitoring.coreos.com/v1", "kind": "PodMonitor", "metadata": {"name": "gateway"}}
+_MONITOR = {"apiVersion": "monitoring.coreos.com/v1", "kind": "Probe", "metadata": {"name": "gateway"}}
 
 
 def _around_pods() -> list[Break]:
@@ -152,8 +152,8 @@ def _around_pods() -> list[Break]:
               "'size': 3072} is not valid under any of the given schemas"),
         Break("a custom resource has no schema", "base", "Service admin", (), beside(_MONITOR),
               "custom_resources_match_their_schemas",
-              "PodMonitor gateway: monitoring.coreos.com/v1 has no schema; write "
-              "tests/k8s/schemas/podmonitor.monitoring.coreos.com.v1.json"),
+              "Probe gateway: monitoring.coreos.com/v1 has no schema; write "
+              "tests/k8s/schemas/probe.monitoring.coreos.com.v1.json"),
         Break("a certificate goes into a Secret that nobody mounts", "prod", "Certificate csms-tls-rsa",
               ("spec", "secretName"), "rsa",
               "secrets_are_known",

@@ -11,6 +11,7 @@ from tests.k8s.rules import (
     availability,
     certificates,
     custom,
+    monitoring,
     network,
     pod_security,
     probes,
@@ -40,6 +41,7 @@ RULES: dict[str, Rule] = {
         store,
         certificates,
         custom,
+        monitoring,
     )
     for name, function in inspect.getmembers(module, inspect.isgeneratorfunction)
     if function.__module__ == module.__name__ and not name.startswith("_") and name not in _NOT_RULES
