@@ -32,8 +32,10 @@ from gateway.service.metrics import Reading
 from gateway.service.networks import read_networks
 from gateway.service.store_metrics import store_readings
 from state.events.feed import Feed
+from state.meta import FORMAT
 from state.nodes import nodes
 from state.patience import repeat_step, wait_for
+from state.release import release
 from state.store import start_store
 from state.tenants import pepper as peppers
 
@@ -97,6 +99,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             lag = metrics.LoopLag()
             nursery.start_soon(lag.watch)
             registry = metrics.new_registry(
+                partial(metrics.build, release(), FORMAT),
                 lag.readings,
                 partial(store_readings, store),
                 partial(readings, services, expiry),

@@ -36,7 +36,7 @@ from gateway.hub import Hub
 from gateway.metrics import registry
 from gateway.node import Node
 from gateway.ocpp16.faults.table import FAULTS, FaultKind, Repair
-from gateway.service.metrics import LoopLag, new_registry
+from gateway.service.metrics import LoopLag, build, new_registry
 from gateway.service.refusal_words import OF_CONNECTIONS, OF_REQUESTS
 from gateway.service.settings import section_of, struct_of
 from gateway.service.store_metrics import store_readings
@@ -236,6 +236,7 @@ def registries() -> tuple[CollectorRegistry, CollectorRegistry]:
         Downloads(1),
     )
     admin = new_registry(
+        partial(build, "", 0),
         lag.readings,
         partial(store_readings, store),
         partial(readings, services, Expiry(store)),

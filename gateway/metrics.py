@@ -2,18 +2,21 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 from prometheus_client.registry import CollectorRegistry
 
 from gateway.hub import Hub
 from gateway.node import Node
-from gateway.service.metrics import LoopLag, Reading, new_registry
+from gateway.service.metrics import LoopLag, Reading, build, new_registry
 from gateway.service.store_metrics import store_readings
 from gateway.telemetry import Telemetry
 from gateway.tls_edge import TlsEdge
 from gateway.websocket.handshakes import Handshakes
 from gateway.websocket.refusals import Refused, phase_of
 from gateway.websocket.stats import Stats
+from state.meta import FORMAT
+from state.release import release
 
 _TENANTS = 50
 
@@ -22,12 +25,13 @@ def registry(
     node: Node, hub: Hub, stats: Stats, handshakes: Handshakes, lag: LoopLag, *, edge: TlsEdge
 ) -> CollectorRegistry:
     return new_registry(
+        partial(build, release(), FORMAT),
         lambda: _tls(edge),
         lambda: _node(node, hub),
         lambda: _transport(stats, handshakes),
         lambda: _handshakes(node.telemetry, stats),
         lambda: _faults(node, stats),
-        lambda: store_readings(node.store),
+        partial(store_readings, node.store),
         lambda: _latencies(node.telemetry),
         lambda: _memory(node),
         lag.readings,

@@ -2,20 +2,28 @@
 
 import platform
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import trio
 from prometheus_client import GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from state import meta
-from state.histogram import Histogram
-from state.release import release
 
-type Value = float | Histogram
+class Buckets(Protocol):
+    """Counts of seconds by buckets: one for each of `bounds`, and a last one for longer times."""
+
+    @property
+    def bounds(self) -> Sequence[float]: ...
+    @property
+    def counts(self) -> Sequence[int]: ...
+    @property
+    def total_s(self) -> float: ...
+
+
+type Value = float | Buckets
 type Labels = str | tuple[str, ...]
 
 _FAMILIES = {
@@ -28,7 +36,7 @@ _FAMILIES = {
 class Reading(NamedTuple):
     """The present value of a metric, or its values by `label`, never by the id of a charge point.
 
-    A key is a text, or with several labels a tuple of as many texts. A histogram has Histograms as values.
+    A key is a text, or with several labels a tuple of as many texts. A histogram has Buckets as values.
     """
 
     name: str
@@ -67,31 +75,31 @@ def _add(
     value: Value,
 ) -> None:
     if isinstance(family, HistogramMetricFamily):
-        assert isinstance(value, Histogram)  # noqa: S101  The kind of the reading says so.
+        assert not isinstance(value, float | int)  # noqa: S101  The kind of the reading says so.
         bounds = (*map(str, value.bounds), "+Inf")
         family.add_metric(labels, list(zip(bounds, accumulate(value.counts), strict=True)), value.total_s)
     else:
-        assert not isinstance(value, Histogram)  # noqa: S101  The kind of the reading says so.
+        assert isinstance(value, float | int)  # noqa: S101  The kind of the reading says so.
         family.add_metric(labels, value)
 
 
 def new_registry(*sources: Callable[[], Iterable[Reading]]) -> CollectorRegistry:
-    """Make a registry with these sources, the release and the standard metrics of a Python process."""
+    """Make a registry with these sources and the standard metrics of a Python process."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
-    registry.register(Readings(_build))
     for source in sources:
         registry.register(Readings(source))
     return registry
 
 
-def _build() -> Iterator[Reading]:
+def build(release: str, store_format: int) -> Iterator[Reading]:
+    """Make the metric that says which release this process runs."""
     yield Reading(
         "csms_build_info",
         "1, with the release of this process, the newest form of the store that it can read, and its Python.",
-        {(release(), str(meta.FORMAT), platform.python_version()): 1},
+        {(release, str(store_format), platform.python_version()): 1},
         "gauge",
         ("version", "format", "python"),
     )

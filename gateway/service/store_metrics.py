@@ -3,11 +3,10 @@
 Those that INFO of the server gives are the same in all processes. Take their maximum, not their sum.
 """
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Literal, Protocol
 
-from gateway.service.metrics import Reading
-from state.store import Store
+from gateway.service.metrics import Buckets, Reading
 
 _GAUGES = {
     "available": "1 while this process can use the store, otherwise 0. While it is away, the process stays "
@@ -35,7 +34,18 @@ _COUNTERS = {
 _NAMES = {"oldest_s": "oldest_seconds"}
 
 
-def store_readings(store: Store) -> Iterator[Reading]:
+class Measured(Protocol):
+    """What the client of the store measures."""
+
+    @property
+    def latency(self) -> Buckets: ...
+    @property
+    def writable(self) -> bool: ...
+    def stats(self) -> Mapping[str, float]: ...
+    def clock_offset_s(self) -> float: ...
+
+
+def store_readings(store: Measured) -> Iterator[Reading]:
     for name, value in store.stats().items():
         kind: Literal["counter", "gauge"] = "counter" if name in _COUNTERS else "gauge"
         help_ = _COUNTERS[name] if name in _COUNTERS else _GAUGES[name]
@@ -50,7 +60,7 @@ def store_readings(store: Store) -> Iterator[Reading]:
     yield Reading(
         "csms_store_clock_offset_seconds",
         "How far the clock of the store is ahead of the clock of this machine.",
-        store.clock.offset_from_wall_s(),
+        store.clock_offset_s(),
         "gauge",
     )
     yield Reading(

@@ -78,6 +78,10 @@ class Store:
         """How full the store is. At most 2 s old."""
         return self.headroom_watch.headroom
 
+    def clock_offset_s(self) -> float:
+        """Return how far the server's clock is ahead of the clock of this machine."""
+        return self.clock.offset_from_wall_s()
+
     async def wait_available(self) -> None:
         while not self.available:
             await self._changed.wait()

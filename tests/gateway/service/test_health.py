@@ -1,5 +1,6 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import httpx
 import pytest
@@ -8,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.service import health
 from gateway.service.health import serve_health
-from gateway.service.metrics import LoopLag, Reading, new_registry
+from gateway.service.metrics import LoopLag, Reading, build, new_registry
 from state.histogram import Histogram
 from tests.support.waiting import until
 
@@ -82,7 +83,10 @@ async def test_the_probes_of_a_ready_process_say_what_is_wrong_with_its_store() 
 
 async def test_metrics_are_computed_when_they_are_scraped() -> None:
     lag = LoopLag()
-    async with serving(new_registry(counted, lag.readings)) as port, trio.open_nursery() as nursery:
+    async with (
+        serving(new_registry(partial(build, "1.0", 2), counted, lag.readings)) as port,
+        trio.open_nursery() as nursery,
+    ):
         nursery.start_soon(lag.watch)
         await until(lambda: lag.beats >= 3)
         answer = await ask(port, "/metrics")
@@ -96,7 +100,7 @@ async def test_metrics_are_computed_when_they_are_scraped() -> None:
     assert 'csms_seconds_bucket{action="Heartbeat",le="0.5"} 1.0' in lines
     assert 'csms_seconds_bucket{action="Heartbeat",le="+Inf"} 2.0' in lines
     assert 'csms_seconds_sum{action="Heartbeat"} 2.5' in lines
-    assert any(line.startswith("csms_build_info{") and line.endswith(" 1.0") for line in lines)
+    assert any(line.startswith('csms_build_info{format="2",python="3') for line in lines)
     assert any(line.startswith('csms_event_loop_lag_seconds{quantile="p99"}') for line in lines)
     assert any(line.startswith("process_open_fds") for line in lines)
     (beats,) = (line for line in lines if line.startswith("csms_event_loop_beats_total "))
