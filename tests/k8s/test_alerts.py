@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml  # type: ignore[import-untyped]  # as in rendered.py
 
-from docs.generate import MONITORING, registries
+from docs.metrics_reference import MONITORING, registries
 from tests.k8s.promql import read_names
 from tests.k8s.rendered import ROOT
 

@@ -22,7 +22,7 @@ from redis import Redis
 from websockets import Subprotocol
 from websockets.sync.client import connect
 
-from docs.generate import MONITORING
+from docs.metrics_reference import MONITORING
 from tests.support.raw_upgrade import dial
 from tests.support.up_process import UpProcess, up
 from tests.support.waiting import GENEROUS_S, wait_until

@@ -111,7 +111,7 @@ async def download(meter: Meter, path: str, query: dict[str, Any], options: argp
 async def _prepare(store: Store, count: int) -> None:
     if await tenants.get(store, TENANT) is None:
         await fill(store, count)
-        await troubles.examine(store, TENANT, _go_on)
+        await troubles.examine(store, TENANT, _go_on, troubles.Figures())
 
 
 async def _go_on(_examined: int) -> bool:
