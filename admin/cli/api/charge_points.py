@@ -22,8 +22,9 @@ _COLUMNS = {
     "vendor": "boot.data.chargePointVendor",
     "model": "boot.data.chargePointModel",
     "description": "description",
-    "troubles": "troubles.kind",
 }
+_WITH_TROUBLES = {**_COLUMNS, "troubles": "troubles.kind"}
+"""The server shows the troubles only in a list of charge points that have some."""
 _NEVER = (
     "See whether it was refused with `csms refusals`, and with `csms refusals --unknown`, because a charge "
     "point whose TLS fails does not say its id."
@@ -66,7 +67,7 @@ def list_(
             prefix=prefix,
             trouble=trouble,
         )
-        await print_list(options.output, _COLUMNS, found)
+        await print_list(options.output, _COLUMNS if trouble is None else _WITH_TROUBLES, found)
 
     with_server("charge-points list", options, work)
 

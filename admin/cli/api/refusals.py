@@ -12,10 +12,12 @@ from admin.cli.api import times
 from admin.cli.api.client import Client, with_server
 from admin.cli.api.errors import Refused, TryAgain
 from admin.cli.api.options import BOUNDS, DEFAULT, Bounds, Form, Options
-from admin.cli.api.output import print_event, print_rows, warn
+from admin.cli.api.output import clean, print_event, print_json, warn, write_line
 
 _POLL_S = 2.0
 _OF_TENANT = "/v1/tenants/{tenant}/refusals"
+_HEAD = ("last_at", "tenant", "charge_point", "address", "reason")
+_SENTENCES = ("detail", "meaning", "remedy")
 
 
 def refusals(
@@ -70,7 +72,10 @@ async def print_refusals(
 ) -> None:
     """Print the list, and then each item that is new or has changed."""
     found = await read()
-    print_rows(form, found)
+    for item in found:
+        _print(form, item)
+    if form == "table" and not found:
+        write_line("none")
     while endless:
         known = {msgspec.json.encode(item) for item in found}
         await trio.sleep(_POLL_S)
@@ -81,7 +86,22 @@ async def print_refusals(
             continue
         for item in reversed(found):
             if msgspec.json.encode(item) not in known:
-                print_event(form, item, item)
+                _print(form, item)
+
+
+def _print(form: Form, item: dict[str, Any]) -> None:
+    """Print one refusal: as JSON, or as a line with its sentences below it.
+
+    A table as wide as a terminal would cut the reason and break the sentences into single words.
+    """
+    if form == "json":
+        print_json(item)
+        return
+    times = "once" if item["times"] == 1 else f"{item['times']} times since {item['first_at']}"
+    print_event(form, (*_HEAD, "times"), {**item, "times": times})
+    for name in _SENTENCES:
+        if item[name]:
+            write_line(f"    {name}: {clean(item[name])}")
 
 
 async def _read(

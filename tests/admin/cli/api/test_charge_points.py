@@ -31,6 +31,13 @@ async def test_the_list_shows_the_charge_points_that_the_filters_find(api: Api, 
     assert "bay of B-1" in offline.stdout
 
 
+async def test_the_list_has_a_column_of_troubles_only_if_it_knows_them(api: Api, run: Run) -> None:
+    """An empty column would say that nothing troubles the charge points."""
+    await register(api, "A-1")
+    assert "troubles" not in (await run("charge-points", "list")).stdout
+    assert "troubles" in (await run("charge-points", "list", "--trouble", "any")).stdout
+
+
 async def test_one_charge_point_is_shown_with_all_its_members(api: Api, run: Run) -> None:
     await register(api, "A-1")
     shown = json.loads((await run("charge-points", "show", "A-1", "-o", "json")).stdout)
@@ -58,8 +65,8 @@ async def test_troubles_are_shown_for_one_charge_point_and_for_the_tenant(api: A
     assert "`csms refusals --unknown`" in never
     await refuse(api, "A-2")
     shown = (await run("charge-points", "troubles", "A-2")).stdout
-    assert "refused once for the reason wrong_token" in shown
-    assert "Read with GET .../refusals" in shown
+    assert "refused once, for the reason wrong_token" in shown
+    assert "GET .../charge-points/{id}/refusals says what was wrong" in shown
     overview = await run("charge-points", "troubles", "--output", "json")
     assert json.loads(overview.stdout)["charge_points"]["registered"] == 2
 

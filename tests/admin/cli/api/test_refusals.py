@@ -23,6 +23,18 @@ async def test_refusals_of_the_tenant_of_an_id_and_of_nobody_are_listed(api: Api
     assert (await run("refusals", "--charge-point", "CP-1")).stdout == "none\n"
 
 
+async def test_people_read_what_was_wrong_and_what_would_be_right_in_whole_sentences(
+    api: Api, run: Run
+) -> None:
+    await refuse(api, TENANT, "CP-\x1b[2J")
+    head, meaning, remedy = (await run("refusals")).stdout.splitlines()
+    assert head.split("  ")[1:] == [TENANT, "CP-\\u001b[2J", "192.0.2.7", "wrong_token", "once"]
+    assert meaning == "    meaning: The token in the path is not one of the tenant's."
+    assert remedy.startswith("    remedy: Put a valid token of the tenant into the address")
+    await refuse(api, TENANT, "CP-\x1b[2J")
+    assert (await run("refusals")).stdout.splitlines()[0].split("  ")[-1].startswith("2 times since 20")
+
+
 async def refuse(
     api: Api,
     tenant: str | None,
