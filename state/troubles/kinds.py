@@ -54,14 +54,14 @@ KINDS: Final[dict[TroubleKind, Row]] = {
         "csms has refused the charge point since its last successful handshake. The last refusal was within "
         "24 hours, or within 15 minutes if the charge point is online.",
         "When the charge point connects and is not refused again, or when these times are over.",
-        "GET .../refusals says what was wrong and what would be right. Correct the charge point or its "
-        "settings.",
+        "GET .../charge-points/{id}/refusals says what was wrong and what would be right. Correct the charge "
+        "point or its settings.",
     ),
     "deaf": Row(
         "The charge point is online, but has not answered the last two or more commands in time.",
         "When the charge point answers a command, or connects again.",
-        "Close its connection with POST .../disconnect, and restart the charge point on site if it stays "
-        "deaf.",
+        "Close its connection with POST .../charge-points/{id}/disconnect, and restart the charge point on "
+        "site if it stays deaf.",
     ),
     "flapping": Row(
         "The charge point connected five times in quick succession, or more than twelve times an hour for "
@@ -88,12 +88,12 @@ KINDS: Final[dict[TroubleKind, Row]] = {
         "open for more than 3 days.",
         "When the stop of the transaction comes, or an operator ends the transaction.",
         "Find out whether the vehicle still charges, and if not, end the transaction with POST "
-        ".../transactions/{id}/end.",
+        ".../transactions/{id}/end. Its id is that of the charge point, a dot, and the OCPP id.",
     ),
     "held_back": Row(
         "csms answered the last BootNotification with Pending or Rejected, and will do so again.",
         "When an operator accepts the charge point.",
-        "Accept the charge point with POST .../accept, if it is yours.",
+        "Accept the charge point with POST .../charge-points/{id}/accept, if it is yours.",
     ),
     "clock_wrong": Row(
         "A time from the charge point was before 2015 or more than 5 minutes ahead, within the last 24 "
@@ -110,7 +110,8 @@ KINDS: Final[dict[TroubleKind, Row]] = {
         "The charge point makes more than a hundred faults a day. Faults that another trouble shows do not "
         "count here.",
         "Within a day after the last fault, or when an operator deletes the faults.",
-        "Read its faults with GET .../faults, and report them to the manufacturer or update the firmware.",
+        "Read its faults with GET .../charge-points/{id}/faults, and report them to the manufacturer or "
+        "update the firmware.",
     ),
 }
 """The kinds of troubles, in the order of their urgency."""

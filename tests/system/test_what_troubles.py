@@ -106,10 +106,10 @@ class Broken(NamedTuple):
 
 
 BROKEN = {
-    "held_back": Broken(hold_back, "was answered Pending", "Accept the charge point with POST .../accept"),
+    "held_back": Broken(hold_back, "was answered Pending", "Accept the charge point with POST"),
     "flapping": Broken(flap, "connects again and again", "no second device uses its name"),
     "deaf": Broken(be_deaf, "the last 2 commands had no answer", "Close its connection"),
-    "sloppy": Broken(be_sloppy, "does not keep to OCPP", "Read its faults with GET .../faults"),
+    "sloppy": Broken(be_sloppy, "does not keep to OCPP", "Read its faults with GET"),
 }
 
 

@@ -221,7 +221,7 @@ def test_a_registered_charge_point_shows_that_it_was_refused_and_where_to_read_w
     [trouble] = scene.api.get(f"/charge-points/{id_}").raise_for_status().json()["troubles"]
     assert trouble["kind"] == "refused"
     assert f"for the reason {BROKEN[name].reason}, from 127.0.0.1" in trouble["detail"]
-    assert "GET .../refusals" in trouble["what_to_do"]
+    assert "GET .../charge-points/{id}/refusals" in trouble["what_to_do"]
     reasons = scene.api.get(f"/charge-points/{id_}/refusals").raise_for_status().json()["items"]
     assert BROKEN[name].reason in {one["reason"] for one in reasons}
 
@@ -242,7 +242,7 @@ def test_troubles_on_the_command_line_show_a_refused_charge_point_and_one_that_n
 ) -> None:
     """A charge point whose TLS fails does not say its id, so nothing can be listed with it."""
     shown = scene.csms("charge-points", "troubles", "wrong-token")
-    assert "refused once for the reason wrong_token" in shown
-    assert "Read with GET .../refusals" in shown
+    assert "refused once, for the reason wrong_token" in shown
+    assert "GET .../charge-points/{id}/refusals says what was wrong" in shown
     scene.register("fails-in-tls")
     assert "csms refusals --unknown" in scene.csms("charge-points", "troubles", "fails-in-tls")
