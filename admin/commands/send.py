@@ -73,7 +73,7 @@ _FAILURES = {
     "offline": (
         409,
         "offline",
-        "The charge point is offline, so nothing was sent; send the command when it is connected.",
+        "The charge point is offline, so nothing was sent; a command with `when=online` waits for it.",
     ),
     "busy": (
         429,
