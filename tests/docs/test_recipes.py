@@ -184,6 +184,15 @@ def open_shell(directory: Path, replacements: Mapping[str, str]) -> Iterator[She
         yield shell
     finally:
         shell.close()
+    assert list_untracked(directory) == []
+
+
+def list_untracked(directory: Path) -> list[str]:
+    """List the files that `git add` would take. The pages promise that git ignores what the recipes write."""
+    subprocess.run(["git", "init", "--quiet"], cwd=directory, check=True)
+    (directory / ".git/info/exclude").write_text(f"{(ROOT / '.gitignore').read_text()}\n/.venv\n")
+    status = ["git", "status", "--porcelain"]
+    return subprocess.check_output(status, cwd=directory, text=True).splitlines()
 
 
 def follow(shell: Shell, blocks: list[Block]) -> str:
