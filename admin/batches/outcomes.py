@@ -24,7 +24,8 @@ class Result(NamedTuple):
 FORGOTTEN = Result("no_answer", "forgotten")
 """No process worked on the batch for so long that the store has forgotten whether the command was sent."""
 FAILED = Result("not_sent", "internal-error")
-CANCELLED = Result("not_sent", "cancelled")
+CANCELLED = Result("not_sent", "batch-cancelled")
+"""The batch was cancelled before the command was recorded, so there is no command that is cancelled."""
 
 
 def judge(command: Command) -> Result | None:

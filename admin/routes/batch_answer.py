@@ -29,9 +29,10 @@ OUTCOMES = (
 _DETAIL = (
     "The status in the answer if `outcome` is `accepted` or `rejected`, or the error code if it is "
     "`call_error`. For `no_answer` and `not_sent`, the reason: a status of the command (`timeout`, "
-    "`unknown`, `busy` or `expired`), or `not-accepted`, `already-accepted` or `not-found` as the API would "
-    "answer a single command, `cancelled`, `internal-error`, or `forgotten` if no admin process ran for a "
-    "day. Otherwise, and if the answer has no status, null."
+    "`unknown`, `busy`, `expired` or `cancelled`), or `not-accepted`, `already-accepted` or `not-found` as "
+    "the API would answer a single command, `batch-cancelled` if the batch was cancelled before the command "
+    "was recorded, `internal-error`, or `forgotten` if no admin process ran for a day. Otherwise, and if the "
+    "answer has no status, null."
 )
 
 PerSecond = Annotated[

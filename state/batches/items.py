@@ -19,7 +19,9 @@ from state.store import Store
 type Outcome = Literal["accepted", "rejected", "call_error", "no_answer", "offline", "not_sent"]
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome.__value__)
-NEVER_RECORDED = frozenset({"not-found", "not-accepted", "already-accepted", "cancelled", "internal-error"})
+NEVER_RECORDED = frozenset(
+    {"not-found", "not-accepted", "already-accepted", "batch-cancelled", "internal-error"}
+)
 """Details of items whose command was not recorded."""
 BLOCK = 500
 STAGED_MS = 600_000

@@ -109,7 +109,7 @@ async def test_items_that_were_reserved_and_not_sent_are_never_sent_after_a_canc
             ended = await until_ended(api.store)
         assert [len(session.claimed) for session in sessions] == [0, 0, 0]
     assert ended.phase == "cancelled"
-    assert await read_outcomes(api.store) == [("not_sent", "cancelled")] * 2 + [("to_do", "")]
+    assert await read_outcomes(api.store) == [("not_sent", "batch-cancelled")] * 2 + [("to_do", "")]
 
 
 async def test_what_the_store_may_have_forgotten_is_not_sent_again(api: Api) -> None:
