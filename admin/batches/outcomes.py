@@ -9,9 +9,11 @@ from state.batches.items import Outcome
 from state.commands import Command
 from state.commands.table import WAITING
 
-# Charge points may write numbers that no float can hold.
-_read = msgspec.json.Decoder(dict[str, Any], float_hook=float).decode
 _CODE_MAX = 50
+
+
+class _Failure(msgspec.Struct):
+    code: Any = None
 
 
 class Result(NamedTuple):
@@ -46,12 +48,12 @@ def judge(command: Command) -> Result | None:
 
 
 def _judge_answer(command: Command) -> Result:
-    status = None if command.response is None else _read(command.response).get("status")
-    if not isinstance(status, str):
+    status = command.answer_status
+    if status is None:
         return Result("accepted")
     return Result("accepted" if status in AGREED else "rejected", status)
 
 
 def _code_of(command: Command) -> str:
-    code = None if command.error is None else _read(command.error).get("code")
+    code = None if command.error is None else msgspec.json.decode(command.error, type=_Failure).code
     return code[:_CODE_MAX] if isinstance(code, str) else ""

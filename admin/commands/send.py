@@ -4,7 +4,7 @@ import math
 from collections.abc import Coroutine
 from contextlib import suppress
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 import trio
@@ -42,7 +42,6 @@ WAITING_MAX = 2_000
 
 A further request gets 202 without waiting.
 """
-"""How long a command with `when=online` waits for its charge point, unless the request says otherwise."""
 RESUBMIT_S = 0.25
 """Pause, in seconds, before a submission whose reply was lost is repeated."""
 _NO_ANSWER = (504, "deadline-passed", "The deadline passed without an answer; a late one shows under `id`.")
@@ -84,9 +83,6 @@ _FAILURES = {
 }
 """HTTP status, kind and detail of the problem, by the status of the command that got no answer."""
 
-# Charge points may write numbers that no float can hold.
-_read = msgspec.json.Decoder(dict[str, Any], float_hook=float).decode
-
 type WaitFor = Literal["answer", "transaction"]
 
 
@@ -99,12 +95,6 @@ class Sent(NamedTuple):
     command: Command
     answer: CommandAnswer
     is_over: bool
-
-    @property
-    def result(self) -> dict[str, Any] | None:
-        """The payload of the CALLRESULT, or None if there is no CALLRESULT."""
-        response = self.command.response
-        return None if response is None else _read(response)
 
 
 async def send(
@@ -307,7 +297,7 @@ def _is_over(command: Command, wait_for: WaitFor) -> bool:
         return False
     if wait_for == "answer" or command.status != "answered" or command.transaction is not None:
         return True
-    return command.response is None or _read(command.response).get("status") != "Accepted"
+    return command.answer_status != "Accepted"
 
 
 async def _wake_again(store: Store, command: Command) -> None:

@@ -229,7 +229,7 @@ async def refresh_configuration(tenant: str, charge_point: str) -> Response:
     for keys in _split(wanted.keys, known.number(MAX_KEYS)):
         request = GetConfiguration(key=keys)
         sent = await send.send(services(), tenant, charge_point, request, timeout_s=asked.timeout)
-        if sent.result is None:
+        if sent.command.response is None:
             return send.respond(sent)
         commands.append(sent.answer)
     known = await configuration.get(store, tenant, charge_point)
@@ -311,7 +311,7 @@ def _find_errors(changes: dict[str, Any]) -> Iterator[InputError]:
 
 
 def _status(sent: Sent) -> str:
-    return sent.command.status if sent.result is None else str(sent.result.get("status"))
+    return sent.command.status if sent.command.response is None else str(sent.command.answer_status)
 
 
 def _is_stored(answer: ChangeAnswer) -> bool:

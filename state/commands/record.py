@@ -26,6 +26,12 @@ class _Failure(msgspec.Struct):
     unreadable: bool = False
 
 
+class _Answer(msgspec.Struct):
+    """What csms reads of any response. Other members are skipped, so they may hold numbers of any size."""
+
+    status: str | None = None
+
+
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """A recorded command. `response` is the CALLRESULT's payload.
 
@@ -68,6 +74,16 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     def unreadable(self) -> bool:
         """Whether `error` says why the charge point's answer cannot be read."""
         return self.error is not None and msgspec.json.decode(self.error, type=_Failure).unreadable
+
+    @property
+    def answer_status(self) -> str | None:
+        """The member `status` of the response. None if there is no response, or no text with this name."""
+        if self.response is None:
+            return None
+        try:
+            return msgspec.json.decode(self.response, type=_Answer).status
+        except msgspec.ValidationError:
+            return None
 
     def __repr__(self) -> str:
         """Leave the payload out, because it may hold a secret (ChangeConfiguration of AuthorizationKey)."""

@@ -172,8 +172,7 @@ async def _send_all(
         steps.append(Step(message.update_type, message.list_version, entries, sent.answer))
         if not finished:
             return "waiting"
-        status = (sent.result or {}).get("status")
-        outcome = _OUTCOMES.get(status, "not_understood") if isinstance(status, str) else "not_understood"
+        outcome = _OUTCOMES.get(sent.command.answer_status, "not_understood")
         if outcome != "accepted":
             break
     return outcome

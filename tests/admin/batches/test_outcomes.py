@@ -32,6 +32,7 @@ def made(status: Status, response: bytes | None = None, error: bytes | None = No
         (b'{"configurationKey":[]}', Result("accepted")),
         (b'{"data":1e999}', Result("accepted")),
         (b'{"status":7}', Result("accepted")),
+        (b'{"status":"Rejected","data":%s}' % (b"9" * 5_000), Result("rejected", "Rejected")),
     ],
 )
 def test_an_answer_is_judged_by_its_status(response: bytes, result: Result) -> None:

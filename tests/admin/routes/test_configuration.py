@@ -285,3 +285,13 @@ async def test_the_answer_to_a_failed_series_of_changes_lists_the_changes_that_w
     async with connected(api.store, TENANT, "CP-1", is_deleted_after_one):
         problem = is_problem(await api.client.patch(PATH, json={"A": "1", "B": "2"}), 404, "not-found")
     assert [(one["key"], one["status"]) for one in problem["changes"]] == [("A", "Accepted")]
+
+
+async def test_a_number_of_any_size_in_an_answer_is_no_error_of_csms(api: Api) -> None:
+    async def answer(session: FakeSession, command: str, _: Go) -> None:
+        await session.answer(command, b'{"status":"Accepted","more":%s}' % (b"9" * 5_000))
+
+    async with connected(api.store, TENANT, "CP-1", answer):
+        response = await api.client.patch(PATH, json={"A": "1"})
+    assert response.status_code == 200, response.text
+    assert [one["status"] for one in response.json()["changes"]] == ["Accepted"]
