@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Protocol
 import msgspec
 from quart import Response, request
 
-from admin.downloads import Downloads
+from admin.downloads import Downloads, Place
 from admin.http.problems import Problem
 
 type Format = Literal["json", "csv", "jsonl"]
@@ -91,15 +91,17 @@ def find_format(asked: Format | None) -> Format:
     return _FORMATS[best]
 
 
-def refuse_if_full(downloads: Downloads) -> None:
-    """Raise Problem (503) if there are as many downloads as there may be."""
-    if downloads.is_full:
+def take_place(downloads: Downloads) -> Place:
+    """Take the place of one download. Raises Problem (503) if there are as many as there may be."""
+    place = downloads.take()
+    if place is None:
         raise Problem(
             503,
             "too-many-downloads",
             "Too many clients download files; try again after Retry-After.",
             headers={"Retry-After": "10"},
         )
+    return place
 
 
 async def respond[T: msgspec.Struct](
@@ -113,13 +115,17 @@ async def respond[T: msgspec.Struct](
 
     Raises Problem (503) if there are too many downloads.
     """
-    refuse_if_full(downloads)
+    place = take_place(downloads)
     first: Sequence[T] = ()
-    # anext() with a default raises SystemError at an empty generator.
-    with downloads.count(), suppress(StopAsyncIteration):
-        first = await anext(parts)
+    try:
+        # anext() with a default raises SystemError at an empty generator.
+        with suppress(StopAsyncIteration):
+            first = await anext(parts)
+    except BaseException:
+        place.leave()
+        raise
     response = Response(
-        downloads.counted(_write(first, parts, form)),
+        place.counted(_write(first, parts, form)),
         200,
         {
             "Content-Disposition": f'attachment; filename="{name}.{form.suffix}"',

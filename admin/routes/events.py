@@ -11,7 +11,7 @@ from quart import Response, request
 from quart_schema import document_querystring
 
 from admin.http import bodies, convert, describes, invalid, new_blueprint, sse, times
-from admin.http.files import refuse_if_full
+from admin.http.files import take_place
 from admin.http.openapi import components
 from admin.http.times import Time
 from admin.routes import event_kinds
@@ -146,9 +146,9 @@ async def stream_events(tenant: str) -> Response:
     if cursor is None or not asked.follow:
         now = await events.now_cursor(services_.store, tenant)
         if not asked.follow:
-            refuse_if_full(services_.downloads)
+            place = take_place(services_.downloads)
             stored = _stored(services_, tenant, cursor or now, now, wanted)
-            return sse.response(services_.downloads.counted(stored))
+            return sse.response(place.counted(stored))
         cursor = now
     return sse.response(_stream(services_, tenant, cursor, wanted, sse.watch_key(services_, tenant)))
 

@@ -1,12 +1,13 @@
 """Only so many clients download at once, whichever files they are, and each leaves its place when it ends."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 import trio
 
 from admin.config import AdminLimits
+from admin.downloads import Downloads
 from state import transactions
 from state.store import Store
 from state.tenants import tenants
@@ -87,3 +88,22 @@ async def test_a_request_whose_first_part_fails_leaves_its_place(
         response = await api.client.get(f"{OF_TENANT}/transactions?format=csv")
         is_problem(response, 500, "internal-error")
     assert api.services.downloads.running == 0
+
+
+async def test_a_place_is_taken_before_the_first_part_and_left_if_nobody_ever_reads_it() -> None:
+    async def parts() -> AsyncGenerator[bytes]:
+        yield b"part"
+
+    downloads = Downloads(1)
+    place = downloads.take()
+    assert place is not None
+    body = place.counted(parts())
+    assert downloads.take() is None
+    del place, body
+    assert downloads.running == 0
+    again = downloads.take()
+    assert again is not None
+    assert [part async for part in again.counted(parts())] == [b"part"]
+    assert downloads.running == 0
+    again.leave()
+    assert downloads.running == 0

@@ -7,7 +7,7 @@ from quart import Response
 from quart_schema import document_querystring, document_request, document_response
 
 from admin.http import Next, Paging, Problem, bodies, describes, lookup, new_blueprint, not_found
-from admin.http.files import refuse_if_full
+from admin.http.files import take_place
 from admin.routes.traces import answers, files
 from admin.routes.traces.answers import FrameAnswer, TraceAnswer, TraceSettings, trace_answer
 from admin.services import current_store, services
@@ -196,11 +196,11 @@ async def _entries(
 def _file(tenant: str, charge_point: str, trace: Trace, asked: FrameQuery) -> Response:
     """Raises Problem (503) if there are too many downloads."""
     found = services()
-    refuse_if_full(found.downloads)
+    place = take_place(found.downloads)
     form: files.Form = files.Text() if asked.format == "text" else files.JsonLines()
     parts = files.write(found.store, tenant, charge_point, trace, form=form, wants=asked.wants)
     response = Response(
-        found.downloads.counted(parts),
+        place.counted(parts),
         200,
         {"Content-Disposition": f'attachment; filename="trace-{trace.id}.{form.suffix}"'},
         content_type=form.content_type,
