@@ -4,6 +4,7 @@ Each charge point is broken in one way, and fails to connect to real processes. 
 that connects is in test_what_troubles.py.
 """
 
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -205,11 +206,12 @@ def test_a_refusal_says_what_was_wrong_and_what_would_be_right(
 
 
 @each_broken
-def test_the_command_line_says_the_same_in_one_line(refused: Refusals, broken: Broken) -> None:
+def test_the_command_line_says_the_same(refused: Refusals, broken: Broken) -> None:
+    """Each refusal is a line, with indented lines below it."""
     record = refused.find(broken)
     shown = [broken.reason, record["meaning"], record["remedy"], record["detail"], broken.charge_point or ""]
-    lines = refused.printed[broken.owner].splitlines()
-    assert any(all(part in line for part in shown) for line in lines), shown
+    printed = re.split(r"\n(?! )", refused.printed[broken.owner])
+    assert any(all(part in refusal for part in shown) for refusal in printed), shown
 
 
 @pytest.mark.parametrize("name", REGISTERED)
