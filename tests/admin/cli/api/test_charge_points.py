@@ -65,7 +65,7 @@ async def test_troubles_are_shown_for_one_charge_point_and_for_the_tenant(api: A
     assert "`csms refusals --unknown`" in never
     await refuse(api, "A-2")
     shown = (await run("charge-points", "troubles", "A-2")).stdout
-    assert "refused once, for the reason wrong_token" in shown
+    assert "refused once for the reason wrong_token" in shown
     assert "GET .../charge-points/{id}/refusals says what was wrong" in shown
     overview = await run("charge-points", "troubles", "--output", "json")
     assert json.loads(overview.stdout)["charge_points"]["registered"] == 2
