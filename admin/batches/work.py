@@ -48,8 +48,14 @@ OVERDUE_S = 5.0
 """So long after its deadline, this process itself ends a command that no gateway has ended."""
 _PAUSE_S = 0.5
 _RELEASE_S = 0.5
+GATHERING_S = 2.0
+"""A turn cancels, and gathers outcomes, for about so long at most each. The next turn goes on.
+
+In between, the lease is prolonged. Very many commands may have ended while no process worked on the batch.
+"""
 _READ_AT_ONCE = 1_000
-_CANCELLED_AT_ONCE = 100
+_RECORDS_AT_ONCE = 100
+_CANCELLED_AT_ONCE = 250
 
 _log = structlog.get_logger("csms.admin")
 
@@ -186,9 +192,12 @@ class Work:
         return True
 
     def _wait_for(self, position: int) -> None:
-        keys = ChargePointKeys(self._batch.tenant, self._progress.name_of(position))
         until = trio.current_time() + self._batch.timeout_s + OVERDUE_S
-        self._waiting[position] = _Waiting(keys, self._command_of(position), until)
+        self._waiting[position] = _Waiting(*self._place_of(position), until)
+
+    def _place_of(self, position: int) -> tuple[ChargePointKeys, str]:
+        name = self._progress.name_of(position)
+        return ChargePointKeys(self._batch.tenant, name), self._command_of(position)
 
     def _command_of(self, position: int) -> str:
         return command_id(self._batch, self._progress.name_of(position))
@@ -222,25 +231,45 @@ class Work:
             await self._look_up(again := list(islice(self._again, _READ_AT_ONCE)))
             for _ in again:
                 self._again.popleft()
-        await self._gather_connected()
-        for some in batched(list(self._waiting), _READ_AT_ONCE, strict=False):
-            ids = [self._waiting[position].command for position in some]
-            for position, status in zip(some, await commands.read_statuses(self._store, ids), strict=True):
-                if status not in WAITING:
-                    await self._settle(position)
-                elif trio.current_time() > self._waiting[position].until:
-                    await self._end_overdue(position)
+        if self._progress.phase == "cancelling":
+            await self._cancel_waiting()
+        else:
+            await self._gather_connected(list(islice(self._for_connection, _READ_AT_ONCE)))
+        until = trio.current_time() + GATHERING_S
+        for part in batched(list(self._waiting), _READ_AT_ONCE, strict=False):
+            await self._gather_ended(part)
+            if trio.current_time() >= until:
+                break
 
-    async def _gather_connected(self) -> None:
-        """Find commands that have left their wait for the charge point. A cancelled batch cancels them."""
-        is_cancelled = self._progress.phase == "cancelling"
-        some = list(islice(self._for_connection, _CANCELLED_AT_ONCE if is_cancelled else _READ_AT_ONCE))
-        ids = [self._command_of(position) for position in some]
-        if is_cancelled:
-            for position, id_ in zip(some, ids, strict=True):
-                keys = ChargePointKeys(self._batch.tenant, self._progress.name_of(position))
-                await commands.settle(self._store, keys, id_, status="cancelled")
-        statuses = await commands.read_statuses(self._store, ids)
+    async def _cancel_waiting(self) -> None:
+        """Cancel the commands that wait for their charge points."""
+        until = trio.current_time() + GATHERING_S
+        while self._for_connection:
+            some = list(islice(self._for_connection, _CANCELLED_AT_ONCE))
+            await commands.cancel(self._store, [self._place_of(position) for position in some])
+            await self._gather_connected(some)
+            if trio.current_time() >= until:
+                break
+
+    async def _gather_ended(self, some: Sequence[int]) -> None:
+        """Find commands that have ended, and end those that no gateway has ended."""
+        statuses = await commands.read_statuses(
+            self._store, [self._waiting[position].command for position in some]
+        )
+        ended = []
+        for position, status in zip(some, statuses, strict=True):
+            if status not in WAITING:
+                ended.append(position)
+            elif trio.current_time() > self._waiting[position].until:
+                await self._end_overdue(position)
+        for part in batched(ended, _RECORDS_AT_ONCE, strict=False):
+            await self._settle(part)
+
+    async def _gather_connected(self, some: Sequence[int]) -> None:
+        """Find those of the first commands that have left their wait for the charge point."""
+        statuses = await commands.read_statuses(
+            self._store, [self._command_of(position) for position in some]
+        )
         for position, status in zip(some, statuses, strict=True):
             self._for_connection.popleft()
             if status == "waiting":
@@ -248,12 +277,14 @@ class Work:
             else:
                 self._wait_for(position)
 
-    async def _settle(self, position: int) -> None:
-        command = await commands.get(self._store, self._batch.tenant, self._waiting[position].command)
-        result = outcomes.FORGOTTEN if command is None else judge(command)
-        if result is not None:
-            del self._waiting[position]
-            self._progress.settle(position, result)
+    async def _settle(self, positions: Sequence[int]) -> None:
+        ids = [self._waiting[position].command for position in positions]
+        found = await commands.read_all(self._store, self._batch.tenant, ids)
+        for position, command in zip(positions, found, strict=True):
+            result = outcomes.FORGOTTEN if command is None else judge(command)
+            if result is not None:
+                del self._waiting[position]
+                self._progress.settle(position, result)
 
     async def _end_overdue(self, position: int) -> None:
         waiting = self._waiting[position]

@@ -247,6 +247,15 @@ async def settle(
             return Gone()
 
 
+async def cancel(store: Store, some: Sequence[tuple[ChargePointKeys, str]]) -> None:
+    """Cancel commands, in one round trip. Those that were sent or have ended stay as they are.
+
+    A process that waits for one of them is not woken.
+    """
+    calls = [settle_call(keys, id_, _SETTLING["cancelled"]) for keys, id_ in some]
+    await store.steps("commands/settle", calls)
+
+
 async def give_back(store: Store, keys: ChargePointKeys, id_: str, nonce: str) -> bool:
     """Put a claimed command that was not written back into its list, for the next session.
 

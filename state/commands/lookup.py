@@ -53,6 +53,13 @@ async def get(store: Store, tenant: str, id_: str) -> Command | None:
     return command if command is not None and command.tenant == tenant else None
 
 
+async def read_all(store: Store, tenant: str, ids: Sequence[str]) -> list[Command | None]:
+    """Read commands of this tenant, in one round trip. None means that no such command is stored."""
+    replies = await store.hashes([key_names.command(id_) for id_ in ids])
+    found = [read_command(id_, reply) if reply else None for id_, reply in zip(ids, replies, strict=True)]
+    return [command if command is not None and command.tenant == tenant else None for command in found]
+
+
 async def list_recent(
     store: Store, tenant: str, charge_point: str, *, cursor: str | None = None, limit: int = 100
 ) -> Page[Command]:

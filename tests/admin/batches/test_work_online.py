@@ -107,6 +107,51 @@ async def test_a_cancelled_batch_cancels_what_waits_and_sends_it_to_nobody(api: 
     assert await read_outcomes(api.store) == [("no_answer", "timeout"), ("not_sent", "cancelled")]
 
 
+async def test_one_turn_cancels_all_commands_that_wait(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "GATHERING_S", 60.0)
+    monkeypatch.setattr(work, "_CANCELLED_AT_ONCE", 10)
+    ids = [f"CP-{number:02}" for number in range(35)]
+    await register(api.store, *ids)
+    left = list[int]()
+    turn = Work._turn
+
+    async def record(self: Work) -> bool:
+        is_done = await turn(self)
+        if self._progress.phase == "cancelling":
+            left.append(len(self._for_connection))
+        return is_done
+
+    monkeypatch.setattr(Work, "_turn", record)
+    async with working(api):
+        await begin(api.store, ids, when="online")
+        await until(lambda: waits_for(api.store, ids[-1]))
+        await batches.cancel(api.store, TENANT, "one", "key-2")
+        ended = await until_ended(api.store)
+    assert ended.counts == batches.Counts(not_sent=len(ids))
+    # The first turn only hears that the batch was cancelled.
+    assert not any(left[1:])
+
+
+async def test_outcomes_that_need_more_than_a_turn_are_gathered_in_the_next_turns(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "GATHERING_S", 0.0)
+    monkeypatch.setattr(work, "_READ_AT_ONCE", 4)
+    monkeypatch.setattr(work, "_RECORDS_AT_ONCE", 3)
+    ids = [f"CP-{number:02}" for number in range(10)]
+    await register(api.store, *ids)
+    async with working(api) as scope:
+        await begin(api.store, ids, when="online")
+        await until(lambda: waits_for(api.store, ids[-1]))
+        scope.cancel()
+    batch = await read(api.store)
+    await commands.cancel(api.store, [(ChargePointKeys(TENANT, id_), command_id(batch, id_)) for id_ in ids])
+    async with working(api):
+        ended = await until_ended(api.store)
+    assert (ended.phase, ended.counts) == ("finished", batches.Counts(not_sent=len(ids)))
+    assert await read_outcomes(api.store) == [("not_sent", "cancelled")] * len(ids)
+
+
 async def test_a_command_that_expires_while_it_waits_was_not_sent(api: Api) -> None:
     await register(api.store, "CP-1")
     async with working(api):
