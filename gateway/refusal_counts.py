@@ -70,6 +70,7 @@ class RefusalCounts:
         self._written_soon = 0
         self._minute = 0
         self._emitted = 0
+        self._writing = trio.Lock()
 
     def note(self, note: Note) -> None:
         at = now_ms()
@@ -91,8 +92,13 @@ class RefusalCounts:
         """Write everything that was gathered.
 
         If this raises StoreUnavailable, the next call writes the refusals that were not sent to the store.
-        Refusals that were sent, but whose reply was lost, are not written again.
+        Refusals that were sent, but whose reply was lost, are not written again. A write that runs already is
+        over when this one returns, so the last write of a drain leaves nothing behind.
         """
+        async with self._writing:
+            await self._write()
+
+    async def _write(self) -> None:
         now, self._gathered = list(self._gathered.values()), {}
         if not now:
             return

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from gateway import refusal_counts
 from gateway.refusal_counts import (
@@ -241,3 +241,31 @@ async def test_the_events_about_attacks_in_one_minute_are_bounded(
         counts.note(note())
         await counts.write()
     assert allowed == [EVENTS_PER_MINUTE, EVENTS_PER_MINUTE - 15, 0, EVENTS_PER_MINUTE]
+
+
+async def test_a_write_waits_for_one_that_runs_already_and_both_share_the_bound_of_events(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed: list[int] = []
+    written: list[int] = []
+    goes_on = trio.Event()
+
+    async def record(_store: Store, gathered: Sequence[Gathered], *, events: int) -> int:
+        allowed.append(events)
+        await goes_on.wait()
+        written.append(len(gathered))
+        return events
+
+    monkeypatch.setattr(refusals, "record", record)
+    counts = RefusalCounts(store, Background())
+    async with trio.open_nursery() as nursery:
+        counts.note(note())
+        nursery.start_soon(counts.write)
+        await wait_all_tasks_blocked()
+        counts.note(note("flapping"))
+        nursery.start_soon(counts.write)
+        await wait_all_tasks_blocked()
+        goes_on.set()
+        await counts.write()
+        assert written == [1, 1]
+    assert allowed == [EVENTS_PER_MINUTE, 0]
