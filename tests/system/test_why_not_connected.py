@@ -244,7 +244,7 @@ def test_troubles_on_the_command_line_show_a_refused_charge_point_and_one_that_n
 ) -> None:
     """A charge point whose TLS fails does not say its id, so nothing can be listed with it."""
     shown = scene.csms("charge-points", "troubles", "wrong-token")
-    assert "refused once, for the reason wrong_token" in shown
+    assert "refused once for the reason wrong_token" in shown
     assert "GET .../charge-points/{id}/refusals says what was wrong" in shown
     scene.register("fails-in-tls")
     assert "csms refusals --unknown" in scene.csms("charge-points", "troubles", "fails-in-tls")
