@@ -176,6 +176,9 @@ class Work:
 
     async def _try(self, position: int) -> bool:
         name = self._progress.name_of(position)
+        if self._request is None:
+            self._progress.settle(position, outcomes.FAILED)
+            return True
         try:
             result = await send_item(self._services, self._batch, self._request, name)
         except StoreUnavailable:
@@ -328,7 +331,16 @@ class Work:
             await self._changed.wait()
 
 
-def _read_request(batch: Batch, pepper: bytes) -> Message:
+def _read_request(batch: Batch, pepper: bytes) -> Message | None:
+    """Return the OCPP request, or None if this release or this pepper cannot read it."""
+    try:
+        return _decode_request(batch, pepper)
+    except Exception:  # noqa: BLE001  The batch must still end, and give back the place that it takes.
+        _log.exception("batch.unreadable", tenant=batch.tenant, batch=batch.id)
+        return None
+
+
+def _decode_request(batch: Batch, pepper: bytes) -> Message:
     payload = bytes(batch.payload)
     if batch.sealed is not None:
         payload = sealing.unseal(pepper, batch.id, batch.sealed.encode())

@@ -193,6 +193,21 @@ async def test_a_command_that_fails_because_of_a_bug_does_not_end_the_batch(
     assert await read_outcomes(api.store) == [("not_sent", "internal-error"), ("accepted", "Accepted")]
 
 
+@pytest.mark.parametrize(
+    "changed", [{"payload": b'{"type":"Never"}'}, {"sealed": b"under another pepper".hex()}]
+)
+async def test_a_batch_whose_request_cannot_be_read_ends_and_sends_nothing(
+    api: Api, changed: dict[str, Any]
+) -> None:
+    async with connected(api.store, TENANT, "CP-1") as session:
+        await begin(api.store, ["CP-1"], **changed)
+        async with working(api):
+            ended = await until_ended(api.store)
+        assert session.claimed == []
+    assert ended.phase == "finished"
+    assert await read_outcomes(api.store) == [("not_sent", "internal-error")]
+
+
 async def test_a_batch_that_is_deleted_while_it_runs_is_given_up(api: Api) -> None:
     async with connected(api.store, TENANT, "CP-1", is_silent) as session:
         batch = await begin(api.store, ["CP-1"])
