@@ -11,6 +11,7 @@ from quart_schema import document_querystring, document_request, document_respon
 from admin.batches.filter import Online, Prefix, TroubleOrAny, WithBootStatus
 from admin.commands import CommandAnswer, preconditions, send
 from admin.http import (
+    ROWS_MAX,
     Next,
     Paging,
     Problem,
@@ -259,7 +260,7 @@ async def list_charge_points(tenant: str) -> Response:
     asked = bodies.query(ChargePointQuery)
     filters: Filters = {
         "cursor": asked.cursor,
-        "limit": asked.limit,
+        "limit": min(asked.limit, ROWS_MAX),
         "online": asked.online,
         "boot_status": asked.boot_status,
         "prefix": asked.prefix or "",

@@ -10,9 +10,9 @@ from state.transactions import completed, listing
 from state.transactions.completed import Batch, Entry, Place
 from state.transactions.listing import Transaction
 
-_SCANNED = 1_000
+_SCANNED = 500
 """Entries that are read at once if most of them may be left out before their transactions are read."""
-_READ = 1_000
+_READ = 500
 """Transactions that are read for a page if a filter looks at them."""
 _SOME = 100
 """So many of them are read at once, even if the page has room for fewer items."""

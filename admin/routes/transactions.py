@@ -9,7 +9,7 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_response
 
-from admin.http import Next, Paging, bodies, describes, invalid, new_blueprint, times
+from admin.http import ROWS_MAX, Next, Paging, bodies, describes, invalid, new_blueprint, times
 from admin.http.files import CONTENT, FormatParameter, find_format, respond
 from admin.routes.archived_transactions import (
     ARCHIVE_PROBLEMS,
@@ -156,7 +156,7 @@ async def _page_by_start(
         open_=asked.open,
         since_ms=since_ms,
         cursor=cursor,
-        limit=asked.limit,
+        limit=min(asked.limit, ROWS_MAX),
     )
     if asked.open:
         return Page(tuple(map(answer_transaction, stored.items)), stored.next)
@@ -168,7 +168,7 @@ async def _page_by_start(
         id_tag=asked.id_tag,
         since_ms=since_ms,
         cursor=cursor,
-        limit=asked.limit,
+        limit=min(asked.limit, ROWS_MAX),
         most=most_archived,
     )
     items = tuple(answer_transaction(one, archived=record is not None) for one, record in page.items)
@@ -179,7 +179,7 @@ async def _page_completed(
     services: Services, tenant: str, asked: TransactionQuery
 ) -> Page[TransactionAnswer]:
     after = BEGINNING if asked.cursor is None else Place.parse(asked.cursor)
-    page = await read_page(services, tenant, after, _wanted(asked), limit=asked.limit)
+    page = await read_page(services, tenant, after, _wanted(asked), limit=min(asked.limit, ROWS_MAX))
     return Page(tuple(_answer_completed(page.items)), page.after.encode() if page.more else None)
 
 

@@ -8,7 +8,7 @@ import msgspec
 from quart import Response
 from quart_schema import document_querystring, document_response
 
-from admin.http import bodies, describes, invalid, new_blueprint, times
+from admin.http import ROWS_MAX, bodies, describes, invalid, new_blueprint, times
 from admin.http.files import CONTENT, Csv, Form, FormatParameter, JsonLines, Row, find_format, respond
 from admin.http.listing import Limit
 from admin.http.times import Time
@@ -151,7 +151,7 @@ async def list_completed_transactions(tenant: str) -> Response:
         return await respond(
             found.downloads, parts, form, "completed-transactions", {NEXT_HEADER: end.encode()}
         )
-    page = await read_page(found, tenant, after, wanted, limit=asked.limit)
+    page = await read_page(found, tenant, after, wanted, limit=min(asked.limit, ROWS_MAX))
     return bodies.answer(
         CompletedPage(
             items=tuple(map(_answer, page.items)),

@@ -44,7 +44,7 @@ All 256 partitions together then have about 500,000 charge points of the tenant.
 
 _DELETED = json.encode("deleted")
 _AGAIN = 10
-_BOUND = Bound(read=1_000, loaded=1_000)
+_BOUND = Bound(read=500, loaded=500)
 _AT_ONCE = 500
 _NOBODYS_RECORD = {
     b"registered_ms": b"1",

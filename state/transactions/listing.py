@@ -38,7 +38,7 @@ _STORED = {
     "started_received_ms": "received_ms",
     "stopped_received_ms": "stop_received_ms",
 }
-_BOUND = Bound(read=1_000, loaded=1_000)
+_BOUND = Bound(read=500, loaded=500)
 type State = Literal["open", "stopped", "ended"]
 
 
@@ -162,7 +162,7 @@ async def list_(
 ) -> Page[Transaction]:
     """List transactions by the time of their start, newest first.
 
-    A page may have fewer than `limit` items although another page follows, because it looks at a thousand
+    A page may have fewer than `limit` items although another page follows, because it looks at 500
     transactions at most. Raises BadCursor.
     """
     tag = None if id_tag is None else fold(id_tag)

@@ -1,5 +1,8 @@
 """Export transactions to files that are complete or not there, and each entry once over several runs."""
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -48,8 +51,29 @@ async def export_completed(
     """Write what was completed since the last run with the same `resume_file`.
 
     The place for the next run is stored when the data is complete. Only then the data gets its name. So a run
-    that is killed at any moment neither loses an entry nor makes the next run write it again.
+    that is killed at any moment neither loses an entry nor makes the next run write it again. Raises
+    CommandRefused if another run with the same `resume_file` has not ended.
     """
+    with _alone(resume_file):
+        await _export_after(client, query, form, file, resume_file)
+
+
+@contextmanager
+def _alone(resume_file: Path) -> Iterator[None]:
+    """Keep other runs out. The lock is a file beside `resume_file`, which each run replaces."""
+    with resume_file.with_name(f"{resume_file.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandRefused(
+                f"another export with --resume-file {resume_file} is running; wait until it has ended"
+            ) from None
+        yield
+
+
+async def _export_after(
+    client: Client, query: dict[str, Any], form: Form, file: Path, resume_file: Path
+) -> None:
     before = _read_place(resume_file)
     if before is not None and _finish(before, file):
         return

@@ -1,6 +1,7 @@
 """Exports are whole or not there, and several runs have each entry exactly once, whatever breaks."""
 
 import csv
+import fcntl
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -52,7 +53,8 @@ def rows_of(file: Path) -> list[dict[str, str]]:
 
 
 def count(directory: Path) -> int:
-    return len(list(directory.iterdir()))
+    """Count the files of a directory, without the lock that keeps other runs out."""
+    return sum(not file.name.endswith(".lock") for file in directory.iterdir())
 
 
 async def test_two_runs_have_each_transaction_exactly_once(
@@ -129,7 +131,7 @@ async def test_an_export_that_could_not_store_its_place_leaves_no_file(
     monkeypatch.setattr(transaction_export, "write_private", fail)
     with pytest.raises(OSError, match="full"):
         await export_completed(client, {}, "table", tmp_path / "f", tmp_path / "place")
-    assert is_empty(tmp_path)
+    assert count(tmp_path) == 0
 
 
 async def test_an_export_never_overwrites_the_file_of_another_run(client: Client, tmp_path: Path) -> None:
@@ -221,7 +223,7 @@ async def test_a_file_that_breaks_off_again_and_again_leaves_nothing_and_keeps_t
     )
     with pytest.raises(TryAgain):
         await export_completed(client, {}, "table", tmp_path / "f", tmp_path / "place")
-    assert is_empty(tmp_path)
+    assert count(tmp_path) == 0
 
 
 async def test_output_to_stdout_that_breaks_off_is_an_error_and_not_begun_again(
@@ -255,4 +257,17 @@ async def test_a_server_without_the_list_of_completed_transactions_is_too_old(tm
     with pytest.raises(CommandRefused, match="is too old for this") as refused:
         await export_completed(client, {}, "table", tmp_path / "f", tmp_path / "place")
     assert not isinstance(refused.value, Refused)
-    assert is_empty(tmp_path)
+    assert count(tmp_path) == 0
+
+
+async def test_a_run_beside_another_one_with_the_same_resume_file_is_refused(
+    client: Client, tmp_path: Path
+) -> None:
+    place = tmp_path / "place"
+    with (tmp_path / "place.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(CommandRefused, match="another export with --resume-file"):
+            await export_completed(client, {}, "table", tmp_path / "1.csv", place)
+    assert count(tmp_path) == 0
+    await export_completed(client, {}, "table", tmp_path / "1.csv", place)
+    assert count(tmp_path) == 2
