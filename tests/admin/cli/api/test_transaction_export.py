@@ -20,7 +20,7 @@ from admin.cli.failures import CommandRefused
 from state.nodes.leases import Lease
 from state.transactions.completed import BEGINNING
 from tests.admin.api import TENANT, Api
-from tests.admin.cli.api.run import Run, is_empty
+from tests.admin.cli.api.run import Run
 from tests.support.transactions import claimed, start_one, stop_one
 from tests.support.up_process import one_line
 
