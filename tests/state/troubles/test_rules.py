@@ -434,7 +434,8 @@ async def test_a_changed_key_that_waits_for_a_reboot_is_a_trouble_until_the_char
     await configuration.change(store, KEYS, "ConnectionTimeOut", "90", "RebootRequired")
     assert (await find(store))["reboot_required"].since_ms == 7
     await store.execute("HSET", KEYS.configuration_pending, "connectiontimeout", _without_since(pending))
-    assert (await find(store))["reboot_required"].since_ms == since_ms
+    # What an older release stored has only the time of the change, which csms took a moment before.
+    assert abs((await find(store))["reboot_required"].since_ms - since_ms) < 60_000
     await charge_points.boot(store, lease, b"{}")
     assert await find(store) == {}
 
