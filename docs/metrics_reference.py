@@ -63,7 +63,7 @@ def registries() -> tuple[CollectorRegistry, CollectorRegistry]:
         lag.readings,
         partial(store_readings, store),
         partial(readings, services, Expiry(store)),
-        Downloads(1).readings,
+        services.downloads.readings,
         Archiving(store, "", ArchiveConfig(), RetentionConfig()).readings,
         Packing(store, "", PackingConfig()).readings,
         Policies(store, "").readings,

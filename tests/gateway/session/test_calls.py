@@ -2,59 +2,26 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import NamedTuple
 
 import msgspec
 import pytest
 import trio
 
-from gateway.session.session import Session
 from gateway.websocket.close_codes import Close, ConnectionClosed
 from gateway.websocket.limits import Limits
 from gateway.websocket.socket_stream import SocketStream
 from state import commands, keys
-from state.commands import Command
 from state.keys import ChargePointKeys
 from state.nodes import leases
 from state.nodes.leases import Lease
 from state.store import Store
 from tests.support.charge_point_peer import Peer, Serve, charge_point
-from tests.support.inner_gateway import InnerGateway, inner_gateway
+from tests.support.inner_gateway import inner_gateway
 from tests.support.leases import claimed
+from tests.support.seated import Seated
 from tests.support.waiting import until
 
 KEYS = ChargePointKeys("t", "cp")
-
-
-class Seated(NamedTuple):
-    store: Store
-    gateway: InnerGateway
-
-    @property
-    def session(self) -> Session:
-        [found] = self.gateway.hub
-        return found
-
-    async def submit(self, ttl_ms: int = 60_000) -> str:
-        """Record a command, and wake the session."""
-        outcome = await commands.submit(
-            self.store, "t", "cp", action="ClearCache", payload=b"{}", ttl_ms=ttl_ms, reply_to=""
-        )
-        assert isinstance(outcome, commands.Submitted)
-        self.session.calls.wake()
-        return outcome.command.id
-
-    async def read(self, id_: str) -> Command:
-        found = await commands.get(self.store, "t", id_)
-        assert found is not None
-        return found
-
-    async def until_status(self, id_: str, status: str) -> Command:
-        async def has() -> bool:
-            return (await self.read(id_)).status == status
-
-        await until(has)
-        return await self.read(id_)
 
 
 @asynccontextmanager

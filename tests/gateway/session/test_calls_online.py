@@ -2,67 +2,26 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import trio
 
 from gateway.session import calls
-from gateway.session.session import Session
 from state import charge_points, commands, keys
 from state.charge_points import Settings
-from state.commands import Command
 from state.keys import ChargePointKeys
 from state.nodes.leases import Lease
 from state.store import Store
 from tests.support.charge_point_peer import Peer, charge_point
-from tests.support.inner_gateway import InnerGateway, inner_gateway
+from tests.support.inner_gateway import inner_gateway
+from tests.support.seated import Seated
 from tests.support.waiting import until
 
 KEYS = ChargePointKeys("t", "cp")
 BOOT = {"chargePointVendor": "Vendor", "chargePointModel": "Model"}
 NEVER_S = 3600.0
-
-
-class Seated(NamedTuple):
-    store: Store
-    gateway: InnerGateway
-
-    @property
-    def session(self) -> Session:
-        [found] = self.gateway.hub
-        return found
-
-    async def submit(self, waits_ms: int | None = 600_000) -> str:
-        """Record a command, and wake the session if there is one."""
-        outcome = await commands.submit(
-            self.store,
-            *("t", "cp"),
-            action="ClearCache",
-            payload=b"{}",
-            ttl_ms=60_000,
-            waits_ms=waits_ms,
-            reply_to="",
-        )
-        assert isinstance(outcome, commands.Submitted)
-        for session in self.gateway.hub:
-            session.calls.wake()
-        return outcome.command.id
-
-    async def read(self, id_: str) -> Command:
-        found = await commands.get(self.store, "t", id_)
-        assert found is not None
-        return found
-
-    async def until_status(self, id_: str, status: str) -> Command:
-        async def has() -> bool:
-            return (await self.read(id_)).status == status
-
-        await until(has)
-        return await self.read(id_)
-
-    async def until_idle(self) -> None:
-        await until(lambda: not self.session.calls._working)
+WAITS_MS = 600_000
 
 
 @asynccontextmanager
@@ -90,13 +49,13 @@ async def test_commands_that_wait_are_sent_in_their_order_after_the_boot_notific
 ) -> None:
     monkeypatch.setattr(calls, "BOOT_S", NEVER_S)
     async with seated(store, redis_url) as seat:
-        ids = [await seat.submit() for _ in range(3)]
+        ids = [await seat.submit(waits_ms=WAITS_MS) for _ in range(3)]
         async with peer(seat) as cp:
             await cp.call("Heartbeat", {})
             await seat.until_idle()
             assert asked(cp) == []
             assert (await cp.call("BootNotification", BOOT))["status"] == "Accepted"
-            ids.append(await seat.submit())
+            ids.append(await seat.submit(waits_ms=WAITS_MS))
             for id_ in ids:
                 await seat.until_status(id_, "answered")
             assert asked(cp) == ids
@@ -107,12 +66,12 @@ async def test_commands_that_wait_are_sent_to_a_charge_point_that_connects_again
 ) -> None:
     monkeypatch.setattr(calls, "BOOT_S", 0.1)
     async with seated(store, redis_url) as seat:
-        id_ = await seat.submit()
+        id_ = await seat.submit(waits_ms=WAITS_MS)
         async with peer(seat) as cp:
             await seat.until_status(id_, "answered")
             assert asked(cp) == [id_]
             # The charge point is online already.
-            later = await seat.submit()
+            later = await seat.submit(waits_ms=WAITS_MS)
             await seat.until_status(later, "answered")
 
 
@@ -121,11 +80,11 @@ async def test_commands_that_wait_are_held_back_while_the_charge_point_is_not_ac
 ) -> None:
     monkeypatch.setattr(calls, "BOOT_S", 0.0)
     async with seated(store, redis_url, "Pending") as seat:
-        id_ = await seat.submit()
+        id_ = await seat.submit(waits_ms=WAITS_MS)
         async with peer(seat) as cp:
             assert (await cp.call("BootNotification", BOOT))["status"] == "Pending"
             # A command that does not wait is sent although others are held back.
-            now = await seat.submit(waits_ms=None)
+            now = await seat.submit()
             await seat.until_status(now, "answered")
             await seat.until_idle()
             assert (await seat.read(id_)).status == "waiting"
@@ -141,7 +100,7 @@ async def test_a_strict_charge_point_must_boot_before_commands_that_wait_are_sen
     monkeypatch.setattr(calls, "BOOT_S", 0.0)
     async with seated(store, redis_url) as seat:
         await charge_points.put(store, "t", "cp", Settings(strict=True))
-        id_ = await seat.submit()
+        id_ = await seat.submit(waits_ms=WAITS_MS)
         async with peer(seat) as cp:
             await seat.until_idle()
             assert (await seat.read(id_)).status == "waiting"
@@ -155,7 +114,7 @@ async def test_commands_that_wait_are_sent_after_an_operator_has_made_the_charge
     monkeypatch.setattr(calls, "BOOT_S", 0.0)
     async with seated(store, redis_url) as seat:
         await charge_points.put(store, "t", "cp", Settings(strict=True))
-        id_ = await seat.submit()
+        id_ = await seat.submit(waits_ms=WAITS_MS)
         async with peer(seat):
             await seat.until_idle()
             await charge_points.put(store, "t", "cp", Settings())
@@ -176,7 +135,7 @@ async def test_a_command_that_was_claimed_but_not_written_waits_for_the_next_con
         return None
 
     async with seated(store, redis_url) as seat:
-        first, second = await seat.submit(), await seat.submit()
+        first, second = await seat.submit(waits_ms=WAITS_MS), await seat.submit(waits_ms=WAITS_MS)
         with monkeypatch.context() as patched:
             patched.setattr(commands, "claim", claim_and_hang)
             async with peer(seat) as cp:
@@ -210,6 +169,6 @@ async def test_a_session_for_which_nothing_waits_reads_no_list(
         await cp.call("BootNotification", BOOT)
         await seat.until_idle()
         assert read == 0
-        await seat.submit()
+        await seat.submit(waits_ms=WAITS_MS)
         await until(lambda: asked(cp) != [])
         assert read > 0
