@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import batched, islice
 from math import ceil
-from typing import NamedTuple
 
 import structlog
 import trio
@@ -60,14 +59,6 @@ _CANCELLED_AT_ONCE = 250
 _log = structlog.get_logger("csms.admin")
 
 
-class _Waiting(NamedTuple):
-    """A command that has not ended. `until` is the time at which a gateway should have ended it."""
-
-    keys: ChargePointKeys
-    command: str
-    until: float
-
-
 class Work:
     """`claimed_at` is the time before the batch was claimed."""
 
@@ -80,7 +71,8 @@ class Work:
         self._progress = Progress(services.store, self._batch, self._runner)
         self._again: deque[int] = deque()
         """Positions of items that may have been sent, although the store has no command of them."""
-        self._waiting: dict[int, _Waiting] = {}
+        self._waiting: dict[int, float] = {}
+        """Positions of items whose commands wait for answers, and when a gateway should have ended each."""
         self._for_connection: deque[int] = deque()
         """Positions of items whose commands wait for their charge points. Each turn reads the first ones."""
         self._sending = 0
@@ -195,8 +187,7 @@ class Work:
         return True
 
     def _wait_for(self, position: int) -> None:
-        until = trio.current_time() + self._batch.timeout_s + OVERDUE_S
-        self._waiting[position] = _Waiting(*self._place_of(position), until)
+        self._waiting[position] = trio.current_time() + self._batch.timeout_s + OVERDUE_S
 
     def _place_of(self, position: int) -> tuple[ChargePointKeys, str]:
         name = self._progress.name_of(position)
@@ -257,14 +248,14 @@ class Work:
     async def _gather_ended(self, some: Sequence[int]) -> None:
         """Find commands that have ended, and end those that no gateway has ended."""
         statuses = await commands.read_statuses(
-            self._store, [self._waiting[position].command for position in some]
+            self._store, [self._command_of(position) for position in some]
         )
         ended = []
         for position, status in zip(some, statuses, strict=True):
             if status not in WAITING:
                 ended.append(position)
-            elif trio.current_time() > self._waiting[position].until:
-                await self._end_overdue(position)
+            elif trio.current_time() > self._waiting[position]:
+                await commands.end_overdue(self._store, *self._place_of(position))
         for part in batched(ended, _RECORDS_AT_ONCE, strict=False):
             await self._settle(part)
 
@@ -281,17 +272,13 @@ class Work:
                 self._wait_for(position)
 
     async def _settle(self, positions: Sequence[int]) -> None:
-        ids = [self._waiting[position].command for position in positions]
+        ids = [self._command_of(position) for position in positions]
         found = await commands.read_all(self._store, self._batch.tenant, ids)
         for position, command in zip(positions, found, strict=True):
             result = outcomes.FORGOTTEN if command is None else judge(command)
             if result is not None:
                 del self._waiting[position]
                 self._progress.settle(position, result)
-
-    async def _end_overdue(self, position: int) -> None:
-        waiting = self._waiting[position]
-        await commands.end_overdue(self._store, waiting.keys, waiting.command)
 
     async def _advance(self) -> bool:
         """Store the progress and prolong the lease. Return False if another process has the batch."""
