@@ -1,5 +1,6 @@
 """The controller of a Deployment: it starts new pods and ends old pods within maxSurge and maxUnavailable."""
 
+import math
 import random
 from collections.abc import Mapping
 from functools import partial
@@ -52,8 +53,14 @@ class Deployment:
                 await trio.lowlevel.checkpoint()
             await trio.sleep(STEP_S)
 
+    async def scale_down(self) -> None:
+        """End one pod, and return when it has ended. The controller chooses the pod that was ready last."""
+        leaving = max((pod for pod in self.pods if pod.available), key=lambda pod: pod.ready_at or 0.0)
+        self._nursery.start_soon(leaving.delete)
+        await until(lambda: leaving.ended_at is not None, math.inf, every_s=STEP_S)
+
     async def stop(self) -> None:
-        """End the pods of the new revision without preStop, because nobody is connected any more."""
+        """End the pods that are left without preStop, because nobody is connected any more."""
         async with trio.open_nursery() as nursery:
             for pod in self.pods:
                 if pod.ended_at is None:

@@ -1,7 +1,8 @@
 """Charge points that charge again and again.
 
 They connect again when they are cut off, and repeat each message that was not answered. They share no code
-with csms: the client is that of the package websockets.
+with csms: the client is that of the package websockets. What was answered is compared with what the admin API
+shows.
 """
 
 import itertools
@@ -11,12 +12,17 @@ import ssl
 from collections import Counter
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
+import httpx
 import trio
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.trio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
+
+from tests.k8s.rolling_update import records
+from tests.k8s.rolling_update.load import Change, Target
+from tests.k8s.rolling_update.records import Fact
 
 ID_TAG = "CARD"
 VALUES = 8
@@ -25,26 +31,15 @@ PAUSE_S = (0.2, 1.5)
 """Shortest and longest pause between two messages of a charge point."""
 RECONNECT_S = (0.1, 1.0)
 ANSWER_S = 60.0
+CONNECT_PER_S = 50
 
 type Url = Callable[[str], str]
 """Makes the URL of a charge point from its id."""
 type Script = Generator[tuple[str, dict[str, Any]], dict[str, Any]]
 
 
-class Fact(NamedTuple):
-    """A message that must be in the records. No other fact of the charge point has the same `reading`."""
-
-    charge_point: str
-    kind: str
-    transaction_id: int
-    reading: int
-
-
 class ChargePoint:
-    """`facts` were answered. `connected_at` has the time of each connection.
-
-    `closed` has the close code of each connection that csms ended.
-    """
+    """`facts` were answered. `closed` has the close code of each connection that csms ended."""
 
     def __init__(self, id_: str) -> None:
         self.id = id_
@@ -52,7 +47,6 @@ class ChargePoint:
         self.resent = 0
         self.refused = 0
         self.errors: list[str] = []
-        self.connected_at: list[float] = []
         self.closed: list[int] = []
         self.longest_away_s = 0.0
         self.leaving = False
@@ -65,7 +59,7 @@ class ChargePoint:
         """Charge until `leaving` is set and the current transaction is over."""
         script = self._script()
         message: tuple[str, dict[str, Any]] | None = next(script)
-        away_since = trio.current_time()
+        away_since: float | None = None
         while message is not None:
             try:
                 async with connect(
@@ -75,8 +69,7 @@ class ChargePoint:
                     subprotocols=[Subprotocol("ocpp1.6")],
                     compression=None,
                 ) as connection:
-                    self.connected_at.append(trio.current_time())
-                    if len(self.connected_at) > 1:
+                    if away_since is not None:
                         self.longest_away_s = max(self.longest_away_s, trio.current_time() - away_since)
                     try:
                         await self._charge(connection, script, message)
@@ -170,5 +163,49 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def count(fleet: list[ChargePoint]) -> Counter[Fact]:
-    return Counter(fact for charge_point in fleet for fact in charge_point.facts)
+class Fleet:
+    """A load of such charge points."""
+
+    def __init__(self, charge_points: int, around_s: float) -> None:
+        """`around_s` is the time of charging before and after the change."""
+        self.charge_points = [ChargePoint(f"BAY-{number}") for number in range(charge_points)]
+        self._around_s = around_s
+
+    async def run(self, target: Target, change: Change) -> None:
+        tls = ssl.create_default_context(cafile=str(target.ca_file))
+        async with target.tenant.api() as api:
+            (await api.put(f"/id-tags/{ID_TAG}", json={})).raise_for_status()
+        path = f"wss://127.0.0.1:{target.port}/OCPP16/{target.tenant.id}/{target.tenant.token}"
+        async with trio.open_nursery() as charging:
+            for charge_point in self.charge_points:
+                charging.start_soon(charge_point.live, lambda id_: f"{path}/{id_}", tls)
+                await trio.sleep(1 / CONNECT_PER_S)
+            await trio.sleep(self._around_s)
+            await change()
+            await trio.sleep(self._around_s)
+            for charge_point in self.charge_points:
+                charge_point.leaving = True
+
+    async def find_problems(self, api: httpx.AsyncClient) -> list[str]:
+        answered = Counter(fact for charge_point in self.charge_points for fact in charge_point.facts)
+        stored = await records.read(api)
+        return [
+            *(f"{fact} was answered and is not stored" for fact in answered - stored),
+            *(f"{fact} is stored too often" for fact in stored - answered),
+            *(
+                f"{charge_point.id} could not connect: {error}"
+                for charge_point in self.charge_points
+                for error in charge_point.errors
+            ),
+        ]
+
+    def describe(self) -> dict[str, object]:
+        fleet = self.charge_points
+        codes = Counter(code for charge_point in fleet for code in charge_point.closed)
+        kinds = Counter(fact.kind for charge_point in fleet for fact in charge_point.facts)
+        return {
+            "connections closed, by close code": dict(codes),
+            "greatest time without a connection": f"{max(each.longest_away_s for each in fleet):.2f} s",
+            **{f"{kind} answered": number for kind, number in kinds.items()},
+            "messages sent again": sum(each.resent for each in fleet),
+        }

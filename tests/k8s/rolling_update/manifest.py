@@ -1,13 +1,12 @@
-"""What k8s/base says about the pods of the gateways."""
+"""What the rendered manifests say about the pods of the gateways."""
 
 import math
-from pathlib import Path
+import tomllib
 from typing import Any
 
 import msgspec
-import yaml  # type: ignore[import-untyped]
 
-BASE = Path(__file__).resolve().parents[3] / "k8s" / "base"
+from tests.k8s.rendered import objects
 
 
 class Probe(msgspec.Struct, frozen=True):
@@ -36,12 +35,20 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     secret_directories: dict[str, str]
     """The name of a Secret for each directory in which it is mounted."""
 
+    @property
+    def drain_window_s(self) -> float:
+        """The window of the configuration, which a variable may replace."""
+        (config,) = self.config_files.values()
+        return float(
+            self.environment.get("CSMS__DRAIN__WINDOW_S", tomllib.loads(config)["drain"]["window_s"])
+        )
 
-def read(base: Path = BASE) -> Manifest:
-    """Read the manifests. Raises AssertionError if they have something that is not played here."""
-    objects = list(yaml.safe_load_all((base / "gateway.yaml").read_text()))
-    (deployment,) = (found["spec"] for found in objects if found["kind"] == "Deployment")
-    (service,) = (found["spec"] for found in objects if found["kind"] == "Service")
+
+def read(name: str) -> Manifest:
+    """Render the manifests. Raises AssertionError if they have something that is not played here."""
+    found = objects(name)
+    deployment = _find(found, "Deployment")["spec"]
+    service = _find(found, "Service")["spec"]
     assert deployment["strategy"]["type"] == "RollingUpdate"
     assert deployment.get("minReadySeconds", 0) == 0
     pod = deployment["template"]["spec"]
@@ -51,9 +58,9 @@ def read(base: Path = BASE) -> Manifest:
     assert container["lifecycle"]["preStop"].keys() == {"sleep"}
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert [port["targetPort"] for port in service["ports"]] == ["wss"]
-    replicas = deployment["replicas"]
+    replicas = _count_replicas(found, deployment)
     rolling = deployment["strategy"]["rollingUpdate"]
-    config_files, secret_directories = _mounts(base, pod, container)
+    config_files, secret_directories = _mounts(found, pod, container)
     return Manifest(
         replicas=replicas,
         max_surge=math.ceil(_share(rolling["maxSurge"], replicas)),
@@ -69,6 +76,20 @@ def read(base: Path = BASE) -> Manifest:
         config_files=config_files,
         secret_directories=secret_directories,
     )
+
+
+def _find(found: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    (one,) = (one for one in found if one["kind"] == kind and one["metadata"]["name"] == "gateway")
+    return one
+
+
+def _count_replicas(found: list[dict[str, Any]], deployment: dict[str, Any]) -> int:
+    """Return the number of pods. Without one in the Deployment, it is the least number of the autoscaler."""
+    replicas: int | None = deployment.get("replicas")
+    if replicas is None:
+        replicas = _find(found, "HorizontalPodAutoscaler")["spec"]["minReplicas"]
+        assert replicas is not None
+    return replicas
 
 
 def _share(value: int | str, replicas: int) -> float:
@@ -87,20 +108,17 @@ def _probe(probe: dict[str, Any], ports: dict[str, int]) -> Probe:
 
 
 def _mounts(
-    base: Path, pod: dict[str, Any], container: dict[str, Any]
+    found: list[dict[str, Any]], pod: dict[str, Any], container: dict[str, Any]
 ) -> tuple[dict[str, str], dict[str, str]]:
-    generated = {
-        maker["name"]: maker["files"]
-        for maker in yaml.safe_load((base / "kustomization.yaml").read_text())["configMapGenerator"]
-    }
+    maps = {one["metadata"]["name"]: one["data"] for one in found if one["kind"] == "ConfigMap"}
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     config_files: dict[str, str] = {}
     secret_directories: dict[str, str] = {}
     for mount in container["volumeMounts"]:
         volume = volumes[mount["name"]]
         if "configMap" in volume:
-            for file in generated[volume["configMap"]["name"]]:
-                config_files[f"{mount['mountPath']}/{file}"] = (base / file).read_text()
+            for file, text in maps[volume["configMap"]["name"]].items():
+                config_files[f"{mount['mountPath']}/{file}"] = text
         else:
             secret_directories[mount["mountPath"]] = volume["secret"]["secretName"]
     return config_files, secret_directories

@@ -1,14 +1,21 @@
 """The facts that csms has stored, as the admin API shows them."""
 
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import trio
 
-from tests.k8s.rolling_update.fleet import Fact
-
 READERS = 4
+
+
+class Fact(NamedTuple):
+    """A message that must be in the records. No other fact of the charge point has the same `reading`."""
+
+    charge_point: str
+    kind: str
+    transaction_id: int
+    reading: int
 
 
 async def read(api: httpx.AsyncClient) -> Counter[Fact]:

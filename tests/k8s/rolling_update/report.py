@@ -1,8 +1,8 @@
-"""The table of a rolling update."""
+"""The table of a rolling update and a scale-down."""
 
-from collections import Counter
 from collections.abc import Iterator
 
+from tests.k8s.rolling_update.load import Load
 from tests.k8s.rolling_update.manifest import Manifest
 from tests.k8s.rolling_update.play import Outcome
 
@@ -10,11 +10,16 @@ _SHOWN = 20
 """Problems that are printed in full."""
 
 
-def lines(manifest: Manifest, outcome: Outcome) -> Iterator[str]:
+def lines(manifest: Manifest, load: Load, outcome: Outcome) -> Iterator[str]:
+    update, scale_down = outcome.update, outcome.scale_down
     yield (
         f"A rolling update of {manifest.replicas} gateways (maxSurge {manifest.max_surge}, maxUnavailable "
-        f"{manifest.max_unavailable}, preStop {manifest.pre_stop_s:g} s, grace {manifest.grace_s:g} s) took "
-        f"{outcome.took_s:.1f} s."
+        f"{manifest.max_unavailable}, preStop {manifest.pre_stop_s:g} s, drain window "
+        f"{manifest.drain_window_s:g} s, grace {manifest.grace_s:g} s) took {update.took_s:.1f} s."
+    )
+    yield (
+        f"The scale-down to {manifest.replicas - 1} gateways began "
+        f"{scale_down.began_at - update.began_at:.1f} s after the update, and took {scale_down.took_s:.1f} s."
     )
     yield ""
     yield "Seconds after the beginning of the update:"
@@ -23,23 +28,18 @@ def lines(manifest: Manifest, outcome: Outcome) -> Iterator[str]:
     )
     for pod in outcome.pods:
         times = (pod.started_at, pod.ready_at, pod.deleted_at, pod.signalled_at, pod.ended_at)
-        cells = (f"{'' if at is None else format(at - outcome.began_at, '.1f'):>10}" for at in times)
+        cells = (f"{'' if at is None else format(at - update.began_at, '.1f'):>10}" for at in times)
         yield f"{pod.name:10}{''.join(cells)}{pod.exit_code!s:>10}"
     yield ""
-    kinds = Counter(fact.kind for charge_point in outcome.fleet for fact in charge_point.facts)
-    moves = Counter(len(charge_point.connected_at) - 1 for charge_point in outcome.fleet)
-    codes = Counter(code for charge_point in outcome.fleet for code in charge_point.closed)
-    away_s = max(charge_point.longest_away_s for charge_point in outcome.fleet)
-    rows = {
-        "charge points": len(outcome.fleet),
-        "charge points by number of moves": dict(moves),
-        "connections closed, by close code": dict(codes),
+    rows: dict[str, object] = {"charge points": len(update.by_charge_point)}
+    for moves in (update, scale_down):
+        rows[f"reconnects per charge point, {moves.change}"] = f"{moves.average:.3f}"
+        rows[f"charge points by reconnects, {moves.change}"] = moves.counts
+    rows |= {
         "connections that no pod accepted": outcome.unserved,
-        "greatest time without a connection": f"{away_s:.2f} s",
-        **{f"{kind} answered": number for kind, number in kinds.items()},
-        "messages sent again": sum(charge_point.resent for charge_point in outcome.fleet),
+        **load.describe(),
         "problems": len(outcome.problems),
     }
     for name, value in rows.items():
-        yield f"{name:40}{value}"
+        yield f"{name:44}{value}"
     yield from outcome.problems[:_SHOWN]
