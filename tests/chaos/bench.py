@@ -16,6 +16,8 @@ class Report:
 
     figures: list[tuple[str, str]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    skipped: str | None = None
+    """Why the leg could not be played here."""
 
     def figure(self, name: str, value: object) -> None:
         text = f"{value:.3g}" if isinstance(value, float) else str(value)
@@ -25,6 +27,10 @@ class Report:
         """Note the demand as failed if it does not hold. The leg goes on and measures the rest."""
         if not holds:
             self.failures.append(demand)
+
+
+class Skipped(Exception):  # noqa: N818  it says what happened
+    """Raised by a leg that cannot be played here. The text says why."""
 
 
 class Bench:

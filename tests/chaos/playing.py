@@ -13,7 +13,7 @@ import trio
 from rich.console import Console
 from rich.table import Table
 
-from tests.chaos.bench import LEGS, Bench, Leg, Report
+from tests.chaos.bench import LEGS, Bench, Leg, Report, Skipped
 from tests.system.central import central_system
 
 _LEAST_LIMIT_S = 600.0
@@ -43,6 +43,9 @@ def play(name: str, scale: float, seed: int, *, minutes: float | None = None, al
                 _judge_logs(bench)
             else:
                 trio.run(_bounded, leg, bench)
+        except Skipped as why:
+            bench.report.skipped = str(why)
+            bench.say(f"skipped: {why}")
         except Exception as error:  # noqa: BLE001  the other legs are still to be played
             bench.require(False, f"the leg broke off: {_describe(error)}")
             if aloud:
@@ -83,9 +86,14 @@ def show(played: Sequence[Played], console: Console) -> None:
     table = Table("leg", "verdict", "time", "figures", title="chaos")
     for one in played:
         figures = "\n".join(f"{name}: {value}" for name, value in one.report.figures)
-        verdict = "passed" if one.passed else "\n".join(["FAILED", *one.report.failures])
-        table.add_row(one.leg.name, verdict, f"{one.seconds:.0f} s", figures, end_section=True)
+        table.add_row(one.leg.name, _verdict(one.report), f"{one.seconds:.0f} s", figures, end_section=True)
     console.print(table)
+
+
+def _verdict(report: Report) -> str:
+    if report.failures:
+        return "\n".join(["FAILED", *report.failures])
+    return "passed" if report.skipped is None else f"skipped: {report.skipped}"
 
 
 def describe(legs: Iterable[Leg], console: Console) -> None:

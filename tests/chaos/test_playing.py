@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import trio
+from rich.console import Console
 
 from tests.chaos import bench as benches
 from tests.chaos import playing
 from tests.chaos.all_legs import LEGS
-from tests.chaos.bench import Bench, leg
+from tests.chaos.bench import Bench, Skipped, leg
 
 PAGE = Path(__file__).parents[2] / "docs" / "chaos.md"
 
@@ -58,6 +59,20 @@ def test_a_leg_that_breaks_off_has_failed_and_its_directory_is_removed() -> None
     played = playing.play("breaks", 1.0, 1)
     assert played.report.failures == ["the leg broke off: ValueError: broken"]
     assert not seen[0].exists()
+
+
+@pytest.mark.usefixtures("only")
+def test_a_leg_that_cannot_be_played_here_is_skipped_with_its_reason_and_is_no_failure() -> None:
+    @leg("needs", criterion="", minutes=0, central=False)
+    async def _needs(_bench: Bench) -> None:
+        """Need what is not there."""
+        raise Skipped("there is no history")
+
+    played = playing.play("needs", 1.0, 1)
+    assert played.passed
+    with (console := Console(width=120)).capture() as shown:
+        playing.show([played], console)
+    assert "skipped: there is no history" in shown.get()
 
 
 def chaos(*arguments: str) -> "subprocess.CompletedProcess[str]":
