@@ -16,7 +16,7 @@ from docs.metrics_reference import MONITORING
 from gateway.websocket.client import UpgradeRefused
 from tests.chaos.bench import Bench
 from tests.k8s.promql import read_names
-from tests.support.charge_point_peer import Peer, charge_point
+from tests.support.charge_point_peer import Peer, charge_point, now
 from tests.support.waiting import until
 from tests.system.central import Process, Tenant
 
@@ -81,8 +81,8 @@ async def read(api: httpx.AsyncClient, path: str, **query: str) -> Any:
 async def require_same(mixed: Mixed, path: str, **query: str) -> None:
     """Require that each member that both releases show of a record has the same value."""
     async with mixed.apis() as apis:
-        before, now = [await read(apis[release], path, **query) for release in RELEASES]
-    shown = [found.get("items", [found]) for found in (before, now)]
+        found = [await read(apis[release], path, **query) for release in RELEASES]
+    shown = [one.get("items", [one]) for one in found]
     same = [one.keys() & other.keys() for one, other in zip(*shown, strict=False)]
     differing = {
         key for one, other, keys in zip(*shown, same, strict=False) for key in keys if one[key] != other[key]
@@ -202,6 +202,31 @@ async def wait_batch_ended(api: httpx.AsyncClient, batch: str) -> None:
     await until(has_ended, DEADLINE_S, every_s=0.5)
 
 
+async def exchange_transactions(mixed: Mixed) -> None:
+    """Start a transaction on a gateway of one release, and stop it on a gateway of the other one."""
+    for gateway in RELEASES:
+        id_ = f"charges-{gateway}"
+        async with mixed.booted(gateway, id_) as peer:
+            started = (await peer.start())["transactionId"]
+            await send_meter_value(peer, started, "200")
+        await require_same(mixed, "/transactions", charge_point=id_)
+        async with mixed.booted(other_than(gateway), id_) as peer:
+            await send_meter_value(peer, started, "300")
+            await peer.stop(started)
+        await require_same(mixed, "/transactions", charge_point=id_)
+        await require_same(mixed, f"/transactions/{id_}.{started}")
+        await require_same(mixed, f"/transactions/{id_}.{started}/meter-values")
+        await require_same(mixed, f"/charge-points/{id_}")
+    mixed.bench.figure("transactions that began on one release and ended on the other", len(RELEASES))
+
+
+async def send_meter_value(peer: Peer, transaction_id: int, value: str) -> None:
+    sample = {"timestamp": now(), "sampledValue": [{"value": value}]}
+    await peer.call(
+        "MeterValues", {"connectorId": 1, "transactionId": transaction_id, "meterValue": [sample]}
+    )
+
+
 async def exchange_refusals(mixed: Mixed) -> None:
     """Let each gateway refuse a charge point, and read the refusal with both admin processes."""
     for gateway in RELEASES:
@@ -252,6 +277,7 @@ async def exchange(mixed: Mixed, restart: Restart) -> None:
     await exchange_commands(mixed)
     await exchange_waiting_commands(mixed)
     await exchange_batches(mixed, restart)
+    await exchange_transactions(mixed)
     await exchange_refusals(mixed)
     await require_metrics(mixed)
     await require_same(mixed, "/charge-points", prefix="later-")
