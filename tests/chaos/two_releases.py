@@ -125,7 +125,7 @@ class System:
     "two-releases",
     criterion="The commit before this issue and this one on one store: a rolling change and back, under "
     "load: no fact lost, nothing shown empty, and each admin process works with each gateway of both.",
-    minutes=5,
+    minutes=4,
     central=False,
 )
 async def two_releases(bench: Bench) -> None:
