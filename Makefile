@@ -35,7 +35,7 @@ format: setup ## Format and mend what ruff can mend.
 docs: setup ## Write the pages of docs/ that are made from the code, and prometheus-rule.yaml.
 	@$(PYTHON) -m docs.generate
 
-bench: setup ## Measure what messages and connections cost; half an hour on an idle machine.
+bench: setup ## Measure what messages and connections cost; an hour on an idle machine.
 	@$(PYTHON) -m tests.bench.gateway
 	@$(PYTHON) -m tests.bench.websocket
 	@$(PYTHON) -m tests.bench.ocpp16
@@ -43,6 +43,8 @@ bench: setup ## Measure what messages and connections cost; half an hour on an i
 	@$(PYTHON) -m tests.bench.upkeep
 	@$(PYTHON) -m tests.bench.authentication
 	@$(PYTHON) -m tests.bench.security_profiles
+	@$(PYTHON) -m tests.bench.fleet
+	@$(PYTHON) -m tests.bench.slow_disk
 
 chaos: setup ## Break everything under load and judge what is left. Options: LEGS="...", SCALE=0.1.
 	@$(PYTHON) -m tests.chaos $(LEGS) --scale $(or $(SCALE),1)

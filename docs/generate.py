@@ -14,6 +14,7 @@ from docs.fields import describe_default, describe_values, find_meta
 from docs.loadtest_reference import loadtest_reference
 from docs.markdown import make_page, make_table, make_text
 from docs.metrics_reference import metrics, prometheus_rule
+from docs.sizing_reference import sizing
 from gateway.admission.reasons import Reason
 from gateway.config import GatewayConfig
 from gateway.ocpp16.faults.table import FAULTS, FaultKind, Repair
@@ -278,6 +279,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "events.md": events,
     "retention.md": retention,
     "troubles.md": troubles,
+    "sizing.md": sizing,
     "loadtest-reference.md": loadtest_reference,
     "loadtest.schema.json": lambda: _json(schema.json_schema()),
     "loadtest-results.schema.json": lambda: _json(json_file.json_schema()),

@@ -14,6 +14,13 @@ def make_text(paragraphs: str) -> str:
     )
 
 
+def make_list(items: Iterable[str]) -> str:
+    return "".join(
+        f"{fill(f'- {item}', 120, subsequent_indent='  ', break_long_words=False, break_on_hyphens=False)}\n"
+        for item in items
+    )
+
+
 def make_page(title: str, introduction: str, *parts: str) -> str:
     return "\n".join((f"# {title}\n", make_text(introduction), *parts, _MADE))
 

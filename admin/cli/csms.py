@@ -24,6 +24,7 @@ _COMMANDS: Final = {
     "pki": "pki:app",
     "profiles": "api.profiles_command:app",
     "refusals": "api.refusals:refusals",
+    "sizing": "sizing:sizing",
     "store": "store:app",
     "tokens": "api.tokens:app",
     "trace": "api.trace:app",

@@ -1,4 +1,4 @@
-"""Measure what a transaction with 120 messages takes in the store, before and after its packing.
+"""Measure what a transaction with 120 messages takes in the store and in the archive.
 
 `python -m tests.bench.packing` starts a private server and takes two minutes. It also packs one transaction
 with 30,000 messages, which must not hold the event loop longer.
@@ -12,8 +12,10 @@ from time import perf_counter, process_time, thread_time
 
 import trio
 
+from admin.archive import archiver
 from gateway.service import collector
 from state import keys
+from state.charge_points import configuration
 from state.embedded.embedded import run_embedded
 from state.keys import ChargePointKeys
 from state.nodes.leases import Lease
@@ -26,6 +28,9 @@ CHARGE_POINTS = 200
 MESSAGES = 120
 MANY = 30_000
 ANSWER = b'{"status":"Accepted"}'
+CONFIGURATION = [
+    configuration.ReportedKey(f"ConfigurationKeyNumber{n}", f"value {n}", False) for n in range(60)
+]
 
 
 async def claim(store: Store, number: int) -> Lease:
@@ -108,29 +113,59 @@ async def pack(store: Store) -> tuple[int, int, str]:
     return packed, blocks, ", ".join(f"{one * 1e3:.2f}" for one in sorted(hold.found)[:-4:-1])
 
 
-async def measure(store: Store) -> None:
+async def archive(store: Store, directory: Path) -> float:
+    """Archive all that is due. Returns the seconds of CPU."""
+    used = process_time()
+    await archiver.run_turn(store, directory)
+    return process_time() - used
+
+
+def count_archived(directory: Path) -> int:
+    """Return the bytes of the files with transactions."""
+    return sum(file.stat().st_size for file in directory.rglob("*.ndjson.gz"))
+
+
+async def measure(store: Store, directory: Path) -> None:
     held = [await claim(store, number) for number in range(CHARGE_POINTS)]
+    # The first transaction of a partition also makes keys that all further ones share.
+    await charge_all(store, held, CHARGE_POINTS, 1)
+    await pack(store)
+    await archive(store, directory)
+    archived_before = count_archived(directory)
     before = await memory(store)
 
-    async with trio.open_nursery() as nursery:
-        for number, lease in enumerate(held):
-            nursery.start_soon(charge, store, lease, number)
+    await charge_all(store, held, 0, MESSAGES)
     unpacked = await memory(store)
     begin, used = perf_counter(), process_time()
     packed, blocks, worst = await pack(store)
     took, used = perf_counter() - begin, process_time() - used
     after = await memory(store)
+    archive_s = await archive(store, directory)
+    archived = count_archived(directory) - archived_before
+    before_configuration = await memory(store)
+    for lease in held:
+        await configuration.learn(store, lease.keys, CONFIGURATION, (), complete=True)
+    configured = await memory(store) - before_configuration
     await charge(store, await claim(store, CHARGE_POINTS), CHARGE_POINTS, MANY)
     _, _, worst_of_many = await pack(store)
     for line in (
         f"messages of a transaction: {MESSAGES}; transactions packed: {packed}; blocks: {blocks}",
         f"KiB of a transaction, not packed: {(unpacked - before) / CHARGE_POINTS / 1024:.2f}",
         f"KiB of a transaction, packed: {(after - before) / CHARGE_POINTS / 1024:.2f}",
+        f"KiB of a transaction in the archive: {archived / packed / 1024:.2f}",
+        f"archiving, ms of CPU of a transaction: {archive_s / packed * 1e3:.1f}",
+        f"KiB of a configuration of {len(CONFIGURATION)} keys: {configured / CHARGE_POINTS / 1024:.2f}",
         f"packing, ms of a transaction: {took / packed * 1e3:.1f}; of it CPU: {used / packed * 1e3:.1f}",
         f"the loop was held at most, ms: {worst}",
         f"the same, for {MANY} messages of one transaction: {worst_of_many}",
     ):
         stdout.write(f"{line}\n")
+
+
+async def charge_all(store: Store, held: list[Lease], first: int, count: int) -> None:
+    async with trio.open_nursery() as nursery:
+        for number, lease in enumerate(held, first):
+            nursery.start_soon(charge, store, lease, number, count)
 
 
 async def main() -> None:
@@ -140,7 +175,7 @@ async def main() -> None:
         async with trio.open_nursery() as nursery:
             url = await nursery.start(run_embedded, Path(directory))
             async with open_store(StoreConfig(url=url)) as store:
-                await measure(store)
+                await measure(store, Path(directory) / "archive")
             nursery.cancel_scope.cancel()
 
 

@@ -51,7 +51,14 @@ NOT_RUN = {
     "podman run --detach --name csms-gateway --network host --read-only --cap-drop all --security-opt "
     "no-new-privileges \\": "Not every machine has podman and the image. `make image-check` runs the same.",
 }
-PAGES = ("README.md", "docs/operations.md", "docs/connecting.md", "docs/archive.md", "docs/cli.md")
+PAGES = (
+    "README.md",
+    "docs/operations.md",
+    "docs/connecting.md",
+    "docs/archive.md",
+    "docs/cli.md",
+    "docs/sizing.md",
+)
 PRODUCTION = (
     "Run csms in production",
     "Run csms in a container",
@@ -287,6 +294,11 @@ def test_the_commands_in_the_page_about_the_archive_work(tmp_path: Path, valkey:
     with open_shell(tmp_path / "my checkout", {}) as shell:
         follow(shell, [path, Block("sh", f"etc='{etc}'", None), *read_blocks("docs/archive.md")])
     assert len(list((etc / "archive").glob("demo/*/*.ndjson.gz"))) == 1
+
+
+def test_the_command_in_the_page_about_sizes_prints_what_the_page_shows(tmp_path: Path) -> None:
+    with open_shell(tmp_path / "my checkout", {}) as shell:
+        follow(shell, read_blocks("docs/sizing.md"))
 
 
 def test_the_first_commands_of_the_runbooks_work(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.support.up_process import csms, find_imported, one_line
     "command",
     [
         *([], ["up"], ["gateway"], ["admin"], ["api-key"], ["api-key", "create"]),
-        *(["archive"], ["doctor"], ["health"], ["nodes"]),
+        *(["archive"], ["doctor"], ["health"], ["nodes"], ["sizing"]),
         *(["charge-points"], ["commands", "send"], ["events"], ["id-tags", "import"], ["profiles", "add"]),
         *(
             ["refusals"],
