@@ -99,9 +99,8 @@ _DISK = f"""`python -m tests.bench.slow_disk` makes each fsync of Valkey take at
     """
 _DISK_MEANS = """So a slow disk costs time first, and throughput much later: while an fsync lasts, more
     steps come together for the next one. With 20 ms, one gateway still got more than 5,000 acknowledgements
-    a second. A fleet of 1,000,000 charge points needs about 200 a second in the busiest hour. But each
-    answer takes two to five fsyncs, because a read waits for the fsync that is under way, and a write waits
-    for that one and for its own. The throughput varies a lot from run to run: the least of three runs was
+    a second. A fleet of 1,000,000 charge points needs about 200 a second in the busiest hour. But an answer takes three to six fsyncs with 10 ms or more, because the store is then always in an fsync:
+    a read waits for the one that is under way, and a write waits for that one and for its own. The throughput varies a lot from run to run: the least of three runs was
     1,700 a second (5 ms), and with 2 ms it was always 2,700 to 4,100. Why it was lower there than with
     slower disks was not found out. So rely on 1,700 a second.
 
@@ -197,8 +196,8 @@ def sizing() -> str:
 def _limit() -> str:
     largest, patient = (_find_largest(Fleet(charge_points=1, reconnect_within=each)) for each in (120, 600))
     return f"""A store executes all steps on one core. `csms sizing` lets the steps take {STORE_CORE:.0%} of
-        this core in a storm. The rest is for fsyncs, lists, exports, the examination of charge points, packing,
-        archiving and rewrites of the file. With the assumptions above, one store is enough for
+        this core in a storm. The rest is for fsyncs, lists, exports, the examination of charge points,
+        packing, archiving and rewrites of the file. With the assumptions above, one store is enough for
         {largest:,} charge points. If they may take 600 s instead of 120 s to come back, it is enough for
         {patient:,}.
 
