@@ -99,10 +99,12 @@ _DISK = f"""`python -m tests.bench.slow_disk` makes each fsync of Valkey take at
     """
 _DISK_MEANS = """So a slow disk costs time first, and throughput much later: while an fsync lasts, more
     steps come together for the next one. With 20 ms, one gateway still got more than 5,000 acknowledgements
-    a second. A fleet of 1,000,000 charge points needs about 200 a second in the busiest hour. But an answer takes three to six fsyncs with 10 ms or more, because the store is then always in an fsync:
-    a read waits for the one that is under way, and a write waits for that one and for its own. The throughput varies a lot from run to run: the least of three runs was
-    1,700 a second (5 ms), and with 2 ms it was always 2,700 to 4,100. Why it was lower there than with
-    slower disks was not found out. So rely on 1,700 a second.
+    a second. A fleet of 1,000,000 charge points needs about 200 a second in the busiest hour. But an answer
+    takes three to six fsyncs with 10 ms or more, because the store is then always in an fsync: a read waits
+    for the one that is under way, and a write waits for that one and for its own. The throughput varies a
+    lot from run to run: the least of three runs was 1,700 a second (5 ms), and with 2 ms it was always
+    2,700 to 4,100. Why it was lower there than with slower disks was not found out. So rely on 1,700 a
+    second.
 
     All other work that needs the store waits in the same way, and a reconnect has several steps one after
     the other. Only a Heartbeat needs no store. Charge points usually wait 30 s or longer for an answer, so
