@@ -31,7 +31,7 @@ class Figure(Enum):
         "CPU of the store for a step that writes, if many share an fsync (the greatest of two runs)",
         _DISK,
     )
-    FSYNC_US = 264.0, "us", "CPU of the store for a group of steps that share an fsync", _FLEET
+    FSYNC_US = 264.0, "us", "CPU of the store for an fsync: a MeterValues alone, less its step", _FLEET
     UPKEEP_US = (
         0.075,
         "us",
