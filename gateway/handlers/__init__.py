@@ -4,6 +4,8 @@ Each module ends with the tables HANDLERS and OUTCOMES. HANDLERS answer the char
 store the charge point's answers to our calls.
 """
 
+from collections.abc import Callable
+
 from gateway.handlers import core, firmware, local_auth, reservation, security, smart_charging
 from gateway.handlers.handler import Handler, Outcome
 from gateway.ocpp16.actions import OF_REQUEST
@@ -14,6 +16,8 @@ HANDLERS: dict[str, Handler] = {
     for profile in (core, firmware, security)
     for request, handler in profile.HANDLERS.items()
 }
+AT_ONCE: dict[str, Callable[[], Message]] = {"Heartbeat": core.answer_heartbeat}
+"""Handlers that need neither the content of the call nor the store."""
 OUTCOMES: dict[type[Message], Outcome] = {
     request: outcome
     for profile in (core, firmware, local_auth, reservation, security, smart_charging)

@@ -50,8 +50,12 @@ async def boot_notification(
     )
 
 
-async def heartbeat(_request: core.Heartbeat, _charge_point: ChargePoint) -> core.HeartbeatResult:
+def answer_heartbeat() -> core.HeartbeatResult:
     return core.HeartbeatResult(current_time=now_text())
+
+
+async def heartbeat(_request: core.Heartbeat, _charge_point: ChargePoint) -> core.HeartbeatResult:
+    return answer_heartbeat()
 
 
 async def status_notification(

@@ -29,7 +29,7 @@ import structlog
 import trio
 
 from gateway import heartbeats
-from gateway.handlers import HANDLERS
+from gateway.handlers import AT_ONCE, HANDLERS
 from gateway.handlers.charge_point import ChargePoint, SessionMemory, now_ms
 from gateway.node import Node
 from gateway.ocpp16.faults.table import FaultName
@@ -133,8 +133,8 @@ class Session:
             if self.link.memory.accepted is not None:
                 self.calls.wake()  # The change may allow the commands that are held back.
 
-    def _receive(self, frame: bytes) -> Awaitable[None]:
-        """Return the coroutine that serves a frame.
+    def _receive(self, frame: bytes) -> Awaitable[None] | None:
+        """Serve a frame, or return the coroutine that serves it.
 
         The method returns a coroutine instead of being one, because each further coroutine costs 1 % of the
         time for a Heartbeat.
@@ -153,8 +153,25 @@ class Session:
             if protocol.rest:
                 return self._serve_joined(received, began)
         if isinstance(received, IncomingCall):
+            if (
+                received.action in AT_ONCE
+                and link.memory.registration == "Accepted"
+                and link.recorder is None
+            ):
+                return self._answer_at_once(received, began)
             return self._answer(received, began)
         return self._dispatch(received)
+
+    def _answer_at_once(self, call: IncomingCall, began: float) -> Awaitable[None] | None:
+        """Answer a call that needs neither the store nor a wait."""
+        link = self.link
+        answer = self._protocol.answer(call, AT_ONCE[call.action]())
+        try:
+            rest = link.connection.send_now(answer)
+        except ConnectionClosed:
+            rest = None
+        link.node.telemetry.observe_call(call.action, monotonic() - began)
+        return rest
 
     async def _receive_large(self, frame: bytes, began: float) -> None:
         link, protocol = self.link, self._protocol

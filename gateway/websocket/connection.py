@@ -4,13 +4,11 @@ A text message in one frame takes the fast path. trio-websocket handles all othe
 """
 
 import contextlib
-import os
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import trio
 from trio_websocket import ConnectionClosed as WebSocketClosed
-from websockets.speedups import apply_mask
 from wsproto.utilities import LocalProtocolError
 
 from gateway.websocket import sweeper
@@ -18,6 +16,8 @@ from gateway.websocket.borrowed_reader import BorrowedReader
 from gateway.websocket.close_codes import Close, Closed, ConnectionClosed, Violation, build_close_frame
 from gateway.websocket.large_messages import HEADER_MAX, SMALL
 from gateway.websocket.limits import Limits
+from gateway.websocket.outgoing_frames import build_text_frame, mask
+from gateway.websocket.silence import Silence, TransportFault
 from gateway.websocket.socket_stream import SocketStream
 from gateway.websocket.stats import Stats
 from gateway.websocket.text_frames import CLOSE, PING, PONG, Rest, TextFrames
@@ -26,11 +26,14 @@ from gateway.websocket.tls_stream import TlsInfo
 # Time and bytes of one peer's messages that are handled in a row before other tasks get their turn.
 BURST_S = 0.00025
 BURST_BYTES = 32_768
+# Reads, and messages of each, that are served in the task that watches all sockets.
+READS_AT_ONCE = 2
+MESSAGES_AT_ONCE = 4
 # Least rate of a message, after the time that every message has (`Limits.partial_message_s`).
 LEAST_BYTES_PER_S = 1_024
 
-type OnText = Callable[[bytes], Awaitable[None]]
-type TransportFault = Literal["binary_frame", "no_pong"]
+type OnText = Callable[[bytes], Awaitable[None] | None]
+"""Serves a text message. The result is None if the message has been served, or what is left to await."""
 
 
 class Connection:
@@ -40,14 +43,15 @@ class Connection:
         "__weakref__",
         "_frames",
         "_large_messages",
+        "_left",
         "_limits",
         "_masking",
-        "_mute",
-        "_pinged_at",
+        "_on_text",
+        "_over",
         "_pumping",
         "_reader",
-        "_report",
         "_reserved",
+        "_silence",
         "_stats",
         "_stream",
         "_waiting",
@@ -78,10 +82,13 @@ class Connection:
         self._frames = TextFrames(limits, masked=side == "server")
         self._limits = limits
         self._stats = stats
+        self._on_text: OnText = _discard
+        self._left: Awaitable[None] | None = None
+        """What `_serve_at_once` leaves to the task of `run`."""
+        self._over = False
+        """True after the peer's end of file."""
         self._pumping: trio.lowlevel.Task | None = None
-        self._pinged_at = 0.0
-        self._mute: bool | None = None
-        self._report: Callable[[TransportFault], None] | None = None
+        self._silence = Silence(limits)
         self.closed: Closed | None = None
         self.violation: Close | None = None
         """The rule that the peer broke, if that ended the connection."""
@@ -103,7 +110,7 @@ class Connection:
 
         `report` gets the name of the fault: "binary_frame" for each message, "no_pong" once per connection.
         """
-        self._report = report
+        self._silence.report = report
         self._frames.binary = report is not None
 
     async def run(self, on_text: OnText, on_end: Callable[[], None] | None = None) -> Closed:
@@ -127,21 +134,19 @@ class Connection:
             await self._finish()
         finally:
             self._pumping = None
+            self._on_text = _discard  # It may refer to the owner of this connection.
         return closed
 
     async def _pump(self, on_text: OnText) -> None:
-        frames, reader, stream, stats = self._frames, self._reader, self._stream, self._stats
+        frames, reader, stream = self._frames, self._reader, self._stream
+        self._on_text = on_text
         burst = size = 0
         began = self.last_received
-        while not reader.done:
+        while not (reader.done or self._over):
             while (frame := frames.cut()) is not None:
-                if isinstance(frame, bytes):
-                    stats.messages += 1
-                    size += len(frame)
-                    await on_text(frame)
-                else:
-                    size += len(frame.data)
-                    await self._pass_on(frame, on_text)
+                size += len(frame if isinstance(frame, bytes) else frame.data)
+                if (left := self._begin(frame)) is not None:
+                    await left
                 burst += 1
                 # The clock is read after every fourth message only, because most bursts are short.
                 if size >= BURST_BYTES or (burst & 3 == 0 and trio.current_time() - began >= BURST_S):
@@ -151,18 +156,71 @@ class Connection:
             if reader.done:
                 break
             if frames.partial_since is not None or self._reserved:
-                await self._reserve(frames.held - SMALL - HEADER_MAX)
-            stream.waited = False
-            data = await stream.receive_some(self._limits.receive_bytes)
-            if not data:
-                break
-            self.last_received = now = trio.current_time()
+                await self._read_rest()
+            else:
+                await self._read_and_serve()
+            now = trio.current_time()
             if now - began >= BURST_S:
                 if not stream.waited:
                     await trio.lowlevel.checkpoint()
                     now = trio.current_time()
                 began, burst, size = now, 0, 0
-            frames.feed(data, now)
+
+    async def _read_rest(self) -> None:
+        """Wait for more bytes of an unfinished message."""
+        await self._reserve(self._frames.held - SMALL - HEADER_MAX)
+        self._stream.waited = False
+        data = await self._stream.receive_some(self._limits.receive_bytes)
+        self._over = not data
+        self.last_received = trio.current_time()
+        self._frames.feed(data, self.last_received)
+
+    async def _read_and_serve(self) -> None:
+        """Serve what comes, until something has to wait."""
+        stream = self._stream
+        stream.waited = self._serve_at_once()
+        if stream.waited:
+            await stream.attend(self._serve_at_once)
+        if (left := self._left) is not None:
+            self._left = None
+            await left
+
+    def _serve_at_once(self) -> bool:
+        """Read, and serve what needs no wait. Returns False if the task of `run` has to go on.
+
+        This also runs in the task that watches all sockets, so that a message such as Heartbeat needs no
+        wake-up of a task of its own.
+        """
+        frames, stream = self._frames, self._stream
+        try:
+            for _ in range(READS_AT_ONCE):
+                data = stream.receive_now(self._limits.receive_bytes)
+                if not data:
+                    self._over = data is not None
+                    return data is None
+                self.last_received = now = trio.current_time()
+                frames.feed(data, now)
+                for _ in range(MESSAGES_AT_ONCE):
+                    frame = frames.cut()
+                    if frame is None:
+                        break
+                    self._left = self._begin(frame)
+                    if self._left is not None:
+                        return False
+                else:
+                    return False
+                if frames.partial_since is not None:
+                    return False
+        except Exception as error:  # noqa: BLE001  The task of `run` raises it.
+            self._left = stream.say_and_raise(error)
+        return False
+
+    def _begin(self, frame: bytes | Rest) -> Awaitable[None] | None:
+        """Serve a frame, or return what is left to await."""
+        if isinstance(frame, bytes):
+            self._stats.messages += 1
+            return self._on_text(frame)
+        return self._pass_on(frame)
 
     async def _reserve(self, size: int) -> None:
         """Hold room for `size` bytes, and wait for the room if need be. Raises Violation if there is none.
@@ -196,14 +254,14 @@ class Connection:
         self._large_messages.release(self)
         self._reserved = 0
 
-    async def _pass_on(self, frame: Rest, on_text: OnText) -> None:
+    async def _pass_on(self, frame: Rest) -> None:
         """Give trio-websocket a frame.
 
         A message that the frame completes is delivered before any later message.
         """
         reader, websocket = self._reader, self._reader.websocket
         if frame.opcode == PONG:
-            self._mute = False
+            self._silence.mute = False
         if frame.opcode == PING and reader.close_sent:
             return  # trio-websocket would try to send a PONG after our CLOSE (its issue 184).
         try:
@@ -226,7 +284,8 @@ class Connection:
             with contextlib.suppress(WebSocketClosed):
                 message = await websocket.get_message()
                 self._stats.messages += 1
-                await on_text(self._as_text(message))
+                if (left := self._on_text(self._as_text(message))) is not None:
+                    await left
 
     def _as_text(self, message: str | bytes) -> bytes:
         if isinstance(message, str):
@@ -235,8 +294,8 @@ class Connection:
             message.decode()
         except UnicodeDecodeError:
             raise Violation(Close.NOT_TEXT) from None
-        if self._report is not None:
-            self._report("binary_frame")
+        if (report := self._silence.report) is not None:
+            report("binary_frame")
         return message
 
     async def _fail(self, violation: Violation) -> None:
@@ -258,17 +317,23 @@ class Connection:
 
     async def send(self, text: bytes) -> None:
         """Send one text frame. Raises ConnectionClosed. A peer that needs longer than `send_s` is cut off."""
+        if (rest := self.send_now(text)) is not None:
+            await rest
+
+    def send_now(self, text: bytes) -> Awaitable[None] | None:
+        """Do what `send` does, and return None if nothing is left to await. Raises ConnectionClosed."""
         if self.closed is not None or self._reader.close_sent:
             raise ConnectionClosed(self.closed or Close.CLOSING.record("us"), written=False)
-        length = len(text)
-        if length < 126:
-            frame = bytes((0x81, length)) + text
-        elif length < 65_536:
-            frame = b"\x81\x7e" + length.to_bytes(2) + text
-        else:
-            frame = b"\x81\x7f" + length.to_bytes(8) + text
+        frame = build_text_frame(text)
         try:
-            await self._stream.send_all(_mask(frame) if self._masking else frame)
+            rest = self._stream.send_now(mask(frame) if self._masking else frame)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise ConnectionClosed(self._end(Close.BROKEN.record("lost", error))) from None
+        return None if rest is None else self._finish_sending(rest)
+
+    async def _finish_sending(self, rest: Awaitable[None]) -> None:
+        try:
+            await rest
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise ConnectionClosed(self._end(Close.BROKEN.record("lost", error))) from None
 
@@ -277,7 +342,7 @@ class Connection:
         await self._stream.wait_idle()
 
     async def _send_frame(self, frame: bytes) -> None:
-        await self._stream.send_all(_mask(frame) if self._masking else frame)
+        await self._stream.send_all(mask(frame) if self._masking else frame)
 
     async def close(self, close: Close) -> None:
         """Send CLOSE, wait for the peer's CLOSE or the deadline, and end the connection.
@@ -325,40 +390,24 @@ class Connection:
         return self._judge(now) if self._waiting is None else None
 
     def _judge(self, now: float) -> Callable[[], Awaitable[None]] | None:
-        limits = self._limits
-        frames = self._frames
+        frames, interval = self._frames, self._limits.ping_interval_s
         since = frames.partial_since
-        if since is not None and now - since > limits.partial_message_s + frames.held / LEAST_BYTES_PER_S:
-            return self._cut_partial
-        if not limits.ping_interval_s:
+        if since is not None:
+            longest = self._limits.partial_message_s + frames.held / LEAST_BYTES_PER_S
+            if now - since > longest:
+                return self._cut_partial
+        if not interval or now - self.last_received < interval:
             return None
-        silent = now - self.last_received
-        if silent < limits.ping_interval_s:
-            return None
-        if silent > limits.ping_interval_s + limits.pong_s and not self._may_know_no_ping(now):
-            return self._cut_silent
-        if self._pinged_at < self.last_received:
-            return self._ping
-        return self._ping if self._mute and now - self._pinged_at >= limits.ping_interval_s else None
-
-    def _may_know_no_ping(self, now: float) -> bool:
-        """Return whether the silence may only mean that the peer does not support PING.
-
-        The result is False if the peer's TCP does not acknowledge what we send.
-        """
-        if self._report is None or self._mute is False or now - self.last_received > self._limits.mute_s:
-            return False
-        if self._pinged_at < self.last_received or now - self._pinged_at <= self._limits.pong_s:
-            return True  # The PONG may still come.
-        if self._stream.has_unacknowledged():
-            return False
-        if self._mute is None:
-            self._mute = True
-            self._report("no_pong")
-        return True
+        match self._silence.judge(now, self.last_received, self._stream):
+            case "cut":
+                return self._cut_silent
+            case "ping":
+                return self._ping
+            case "wait":
+                return None
 
     async def _ping(self) -> None:
-        self._pinged_at = trio.current_time()
+        self._silence.pinged_at = trio.current_time()
         if self.closed is None and not self._reader.close_sent:
             with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
                 await self._send_frame(b"\x89\x00")
@@ -372,12 +421,5 @@ class Connection:
         self._stream.close()
 
 
-async def _discard(_text: bytes) -> None:
+def _discard(_text: bytes) -> None:
     """Discard messages that arrive after our CLOSE."""
-
-
-def _mask(frame: bytes) -> bytes:
-    """Mask a frame, as a client must."""
-    header = 2 if frame[1] < 126 else 4 if frame[1] == 126 else 10
-    mask = os.urandom(4)
-    return bytes((frame[0], frame[1] | 0x80)) + frame[2:header] + mask + apply_mask(frame[header:], mask)

@@ -6,7 +6,7 @@ import select
 import socket
 import termios
 from collections.abc import Awaitable, Callable
-from typing import override
+from typing import NoReturn, override
 
 import trio
 
@@ -151,8 +151,11 @@ class SocketStream:
         """
         self._readable = True
         self._ended = self._ended or ended
-        if self._attendant is None or not self._attendant():
-            self._wake_reader()
+        if self._attendant is not None:
+            if self._attendant():
+                return
+            self._attendant = None  # More may come before the task goes on.
+        self._wake_reader()
 
     def _wake_reader(self) -> None:
         reader, self._reader = self._reader, None
@@ -167,6 +170,13 @@ class SocketStream:
         """Send bytes. `send_all` is a Trio checkpoint only if the kernel's buffer is full."""
         while self._busy is not None:
             await self._busy.wait()
+        if (rest := self.send_now(data)) is not None:
+            await rest
+
+    def send_now(self, data: bytes | bytearray | memoryview) -> Awaitable[None] | None:
+        """Send bytes as far as the kernel takes them. Await the result, if there is one, for the rest."""
+        if self._busy is not None:
+            return self.send_all(data)
         if self._closed:
             raise trio.ClosedResourceError
         data = self._seal(data)
@@ -176,8 +186,10 @@ class SocketStream:
             taken = 0
         except OSError as error:
             raise self._explain(error) from error
-        if taken < len(data):
-            await self._push(memoryview(data)[taken:])
+        if taken == len(data):
+            return None
+        self._busy = trio.Event()  # No other frame may come before the rest.
+        return self._push(memoryview(data)[taken:])
 
     def send_at_once(self, data: bytes, start_soon: StartSoon) -> None:
         """Send bytes without waiting, so that a timer may send too.
@@ -282,6 +294,10 @@ class SocketStream:
                     left -= len(data)
                     await trio.lowlevel.checkpoint()
         self.close()
+
+    async def say_and_raise(self, error: Exception) -> NoReturn:
+        """Send what is left to say after `receive_now` raised `error`, and raise it again."""
+        raise error
 
     async def _say_goodbye(self) -> None:
         """Send the last bytes of TLS. Plain TCP has no last bytes."""

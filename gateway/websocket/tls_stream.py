@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
-from typing import override
+from typing import NoReturn, override
 
 import trio
 
@@ -172,15 +172,20 @@ class TlsStream(SocketStream):
         while True:
             try:
                 data = self.receive_now(max_bytes)
-            except trio.BrokenResourceError:
-                with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                    await self._flush()
-                raise
+            except trio.BrokenResourceError as error:
+                await self.say_and_raise(error)
             if data is not None:
                 return data
             await self._flush()
             self.waited = True
             await self._wait_readable()
+
+    @override
+    async def say_and_raise(self, error: Exception) -> NoReturn:
+        """Send the alert, and raise the error again."""
+        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            await self._flush()
+        raise error
 
     async def _read_record(self) -> bool:
         data = await super().receive_some(self.read_bytes)

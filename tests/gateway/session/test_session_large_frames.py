@@ -9,7 +9,8 @@ import trio
 
 from gateway.ocpp16.protocol import Protocol
 from gateway.ocpp16.received import Received
-from gateway.websocket.connection import Connection, _mask
+from gateway.websocket.connection import Connection
+from gateway.websocket.outgoing_frames import mask
 from state import commands, keys
 from state.charge_points import faults
 from state.store import Store
@@ -53,7 +54,7 @@ async def write(cp: Peer, data: bytes) -> None:
 
 
 def frame(first: int, payload: bytes, *, length: int | None = None) -> bytes:
-    return _mask(bytes((first, 127)) + (length or len(payload)).to_bytes(8) + payload)
+    return mask(bytes((first, 127)) + (length or len(payload)).to_bytes(8) + payload)
 
 
 async def test_only_large_frames_are_read_in_a_thread_and_the_parts_of_joined_frames_too(
@@ -154,8 +155,8 @@ async def test_a_command_whose_answer_is_too_big_ends_at_once_and_says_why(
     [
         (frame(0x81, b"", length=1_048_577), "message_too_big"),
         (frame(0x81, b"\xff" * LARGE), "message_not_utf8"),
-        (_mask(b"\x01\x00") + _mask(b"\x00\x00") * 1_024, "message_in_too_many_frames"),
-        (_mask(b"\x8a\x00") * 21, "too_many_control_frames"),
+        (mask(b"\x01\x00") + mask(b"\x00\x00") * 1_024, "message_in_too_many_frames"),
+        (mask(b"\x8a\x00") * 21, "too_many_control_frames"),
     ],
     ids=[
         "too big",

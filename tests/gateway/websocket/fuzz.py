@@ -11,7 +11,8 @@ import codecs
 import random
 import sys
 import time
-from typing import cast
+from collections.abc import Awaitable
+from typing import NoReturn, cast
 
 import trio
 from trio_websocket import wrap_server_stream
@@ -40,8 +41,14 @@ class Pieces:
         self._pieces = iter(pieces)
         self.sent = b""
 
-    async def receive_some(self, _max_bytes: int) -> bytes:
+    def receive_now(self, _max_bytes: int) -> bytes:
         return next(self._pieces, b"")
+
+    async def receive_some(self, max_bytes: int) -> bytes:
+        return self.receive_now(max_bytes)
+
+    async def say_and_raise(self, error: Exception) -> NoReturn:
+        raise error
 
     async def send_all(self, data: bytes) -> None:
         self.sent += data
@@ -113,8 +120,14 @@ async def ours(pieces: list[bytes]) -> tuple[list[bytes], Closed]:
     )
     messages = []
 
-    async def on_text(text: bytes) -> None:
+    async def keep(text: bytes) -> None:
         messages.append(text)
+
+    def on_text(text: bytes) -> Awaitable[None] | None:
+        if len(text) % 2:
+            return keep(text)
+        messages.append(text)  # Such a message is served at once.
+        return None
 
     closed = await connection.run(on_text)
     await connection.aclose()
