@@ -12,7 +12,7 @@ import trio
 
 from gateway.websocket.client import connect
 from gateway.websocket.close_codes import Closed
-from gateway.websocket.connection import Connection, _mask
+from gateway.websocket.connection import Connection
 from tests.support.waiting import GENEROUS_S
 
 type Serve = Callable[[str, Any], Any]
@@ -132,7 +132,7 @@ class Peer:
 async def in_one_breath(cp: Peer, *frames: list[Any]) -> None:
     """Send the frames in one write to the socket, so that they are read together."""
     texts = (json.dumps(frame).encode() for frame in frames)
-    await cp.connection._stream.send_all(b"".join(_mask(_text_frame(text)) for text in texts))
+    await cp.connection._stream.send_all(b"".join(mask(_text_frame(text)) for text in texts))
 
 
 def _text_frame(text: bytes) -> bytes:
