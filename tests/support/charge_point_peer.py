@@ -13,6 +13,7 @@ import trio
 from gateway.websocket.client import connect
 from gateway.websocket.close_codes import Closed
 from gateway.websocket.connection import Connection
+from gateway.websocket.outgoing_frames import mask
 from tests.support.waiting import GENEROUS_S
 
 type Serve = Callable[[str, Any], Any]

@@ -1,4 +1,4 @@
-"""Messages that are served without a wait, in the task that watches all sockets (gateway/websocket/connection.py)."""
+"""Messages that are served at once, in the task that watches all sockets (websocket/connection.py)."""
 
 import random
 import time
