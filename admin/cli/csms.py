@@ -13,6 +13,7 @@ _COMMANDS: Final = {
     "admin": "admin_command:admin",
     "api-key": "api_keys:app",
     "archive": "archive:app",
+    "backup": "backup:app",
     "batches": "api.batches:app",
     "charge-points": "api.charge_points:app",
     "commands": "api.commands:app",
@@ -24,6 +25,7 @@ _COMMANDS: Final = {
     "pki": "pki:app",
     "profiles": "api.profiles_command:app",
     "refusals": "api.refusals:refusals",
+    "restore": "backup:restore",
     "sizing": "sizing:sizing",
     "store": "store:app",
     "tokens": "api.tokens:app",
@@ -53,7 +55,8 @@ is a process of its own, and all processes share one Redis or Valkey. `csms gate
 `csms admin` serves operators.
 
 `csms batches`, `charge-points`, `commands`, `events`, `id-tags`, `refusals`, `tokens`, `trace` and
-`transactions` use the admin API. `csms api-key`, `archive`, `nodes` and `store` use the store itself.
+`transactions` use the admin API. `csms api-key`, `archive`, `backup`, `nodes` and `store` use the store
+itself.
 """,
     version=_version,
     help_format="markdown",

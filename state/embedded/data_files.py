@@ -57,7 +57,7 @@ class DataFiles:
             try:
                 found = tuple(
                     each._replace(size=_size(self._files / each.name))
-                    for each in _parse(text)
+                    for each in parse(text)
                     if each.kind != "h"
                 )
             except FileNotFoundError:
@@ -95,7 +95,7 @@ class DataFiles:
             return ()
         except OSError as error:
             raise StoreRefused(f"{self._note} cannot be read: {error.strerror}; {self._advice()}") from None
-        note = _parse(text)
+        note = parse(text)
         if len(note) != len(text.splitlines()) or not note:
             text = f"{self._note} is damaged, so csms does not know how long the data files were"
             raise StoreRefused(f"{text}; {self._advice()}")
@@ -147,7 +147,7 @@ class DataFiles:
         if not self._manifest.exists() and not self._has_orphans():
             return []
         if self._manifest.exists():
-            for each in _parse(self._manifest.read_text(errors="replace")):
+            for each in parse(self._manifest.read_text(errors="replace")):
                 if each.kind == "i":
                     (self._files / each.name).touch(mode=0o600)
         cuts: list[Cut] = []
@@ -269,7 +269,7 @@ def _size(path: Path) -> int:
     return found.st_size
 
 
-def _parse(text: str) -> Note:
+def parse(text: str) -> Note:
     """Parse a manifest or a note, and leave out lines that have another form."""
     found = (_LINE.fullmatch(line) for line in text.splitlines())
     return tuple(
