@@ -10,6 +10,7 @@ import trio
 from admin.app import create_app
 from admin.archive.archive import Reader
 from admin.archive.task import Archiving
+from admin.backup_age import BackupAge
 from admin.batches.task import Batches
 from admin.config import AdminConfig
 from admin.downloads import Downloads
@@ -80,6 +81,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             packing = Packing(store, inbox.incarnation, config.packing)
             policies = Policies(store, inbox.incarnation)
             examining = Examining(store, inbox.incarnation)
+            backup_age = BackupAge(store)
             downloads = Downloads(limits.downloads)
             services = Services(
                 store,
@@ -108,6 +110,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
                 packing.readings,
                 policies.readings,
                 examining.readings,
+                backup_age.readings,
                 batches.readings,
             )
             probes = partial(
@@ -132,6 +135,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             nursery.start_soon(Completion(store, inbox.incarnation).run)
             nursery.start_soon(policies.run)
             nursery.start_soon(examining.run)
+            nursery.start_soon(backup_age.run)
             nursery.start_soon(batches.run)
             begin_listening(listener)
             async with trio.open_nursery() as requests:

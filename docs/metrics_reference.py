@@ -10,6 +10,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import CollectorRegistry
 
 from admin.archive.task import Archiving
+from admin.backup_age import BackupAge
 from admin.batches.task import Batches
 from admin.config import ArchiveConfig, PackingConfig, RetentionConfig
 from admin.downloads import Downloads
@@ -68,6 +69,7 @@ def registries() -> tuple[CollectorRegistry, CollectorRegistry]:
         Packing(store, "", PackingConfig()).readings,
         Policies(store, "").readings,
         Examining(store, "").readings,
+        BackupAge(store).readings,
         Batches(services).readings,
     )
     return gateway, admin

@@ -81,6 +81,7 @@ async def write_rest(node: Node, *, deadline: float) -> None:
 
     If the store is away, other nodes notice that this node is gone, and mark its charge points offline.
     """
+    node.fact_log.write()
     deadline = min(deadline, trio.current_time() + LAST_WORDS_S + LEAVE_S)
     with trio.move_on_at(deadline - LEAVE_S) as writing:
         await node.wait_until_seen_through()

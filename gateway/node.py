@@ -9,6 +9,7 @@ import structlog
 import trio
 
 from gateway.config import GatewayConfig
+from gateway.fact_log import FactLog
 from gateway.fault_counts import FaultCounts
 from gateway.memory_ceiling import MemoryCeiling, find_limit
 from gateway.ocpp16.faults.table import FaultName
@@ -52,6 +53,7 @@ class Node:
         self.refusals = RefusalCounts(store, self.background)
         self.refusal_log = RefusalLog(nursery)
         self.session_log = SessionLog(nursery)
+        self.fact_log = FactLog(nursery)
         self.revocations = revocations or Revocations()
         self.readoptions = trio.Semaphore(READOPTIONS)
         self.memory = MemoryCeiling(find_limit(config.limits.memory_bytes))

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -66,10 +67,14 @@ class _Stop:
     def __init__(self, start: trio.CancelScope) -> None:
         self.asked = trio.Event()
         self._start: trio.CancelScope | None = start
+        self._last_words: Callable[[], None] = lambda: None
 
-    def started(self) -> None:
-        """From now on there are sessions, so the process must drain before it ends."""
-        self._start = None
+    def started(self, last_words: Callable[[], None]) -> None:
+        """From now on there are sessions, so the process must drain before it ends.
+
+        `last_words` is called if a second signal interrupts the drain.
+        """
+        self._start, self._last_words = None, last_words
 
     async def watch(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -82,6 +87,7 @@ class _Stop:
             # A second signal means exit now; other nodes reap our leases.
             await anext(signals)
             log.warning("drain.interrupted")
+            self._last_words()
             os._exit(1)
 
 
@@ -174,7 +180,7 @@ async def _serve(node: Node, listeners: _Listeners, edge: TlsEdge, trusted: Netw
                 ]
                 collector.settle()
                 serving = True
-                stop.started()
+                stop.started(node.fact_log.write)
                 ports = _ports(listeners, health_port)
                 log.info("gateway.started", **ports)
                 ready.announce(ports)

@@ -1,4 +1,4 @@
-"""`csms store` raises the form of the store after an upgrade of csms, and accepts another pepper."""
+"""`csms store` raises the form of the store, accepts another pepper, and finds what a restore lost."""
 
 import os
 from pathlib import Path
@@ -8,6 +8,7 @@ import trio
 from cyclopts import App, Parameter
 
 from admin.cli.failures import CommandRefused, report_failures
+from admin.cli.missing import missing
 from gateway.service.config import load
 from state import meta, upgrade
 from state.nodes.nodes import NodeState
@@ -15,6 +16,7 @@ from state.store import StoreConfig, open_store
 from state.tenants import pepper
 
 app = App(name="store", help="Work on the store itself.")
+app.command(missing)
 
 
 @app.command(name="upgrade")

@@ -8,6 +8,7 @@ from functools import partial
 import msgspec
 import trio
 
+from gateway.fact_log import Fact
 from gateway.ocpp16.faults import timestamps
 from gateway.ocpp16.faults.reading import AsSent
 from gateway.ocpp16.faults.table import FaultName
@@ -85,7 +86,7 @@ class ChargePoint(msgspec.Struct, gc=False):
     `payload` is the JSON of the call. The handler adds the faults of the message to `faults`. `fence` is the
     state of the session's lease that the store last returned when a fact was stored. If `fence` is `newer`,
     the session ends. If it is `lost`, the session takes its lease again. `later` has the work that the answer
-    does not wait for.
+    does not wait for. `fact` is the start or the stop that the answer acknowledges.
     """
 
     store: Store
@@ -96,6 +97,7 @@ class ChargePoint(msgspec.Struct, gc=False):
     faults: list[FaultName] = msgspec.field(default_factory=list)
     fence: Fence = "ok"
     later: tuple[Callable[[], Awaitable[object]], ...] = ()
+    fact: Fact | None = None
 
     @property
     def tenant(self) -> str:

@@ -168,6 +168,16 @@ async def start_transaction(
     if info.status != "Accepted":
         id_ = transactions.public_id(lease.keys.id, outcome.id)
         charge_point.see_through(failed_starts.note, store, lease.keys, id_)
+    keys, connector = lease.keys, request.connector_id
+    charge_point.fact = (
+        "start",
+        keys.tenant,
+        keys.id,
+        outcome.id,
+        connector,
+        request.timestamp,
+        request.meter_start,
+    )
     return core.StartTransactionResult(id_tag_info=info, transaction_id=outcome.id)
 
 
@@ -223,6 +233,8 @@ async def stop_transaction(
         # point repeats the stop, and the hold is released then.
         await transactions.release_hold(charge_point.store, charge_point.lease.keys, outcome.hold)
     peculiarities.check_stop(request, outcome, stop.stopped_ms, charge_point)
+    keys, id_ = charge_point.lease.keys, request.transaction_id
+    charge_point.fact = ("stop", keys.tenant, keys.id, id_, None, request.timestamp, request.meter_stop)
     return core.StopTransactionResult(
         id_tag_info=msgspec.json.decode(outcome.answer, type=IdTagInfo) if outcome.answer else None
     )

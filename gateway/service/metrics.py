@@ -36,12 +36,13 @@ _FAMILIES = {
 class Reading(NamedTuple):
     """The present value of a metric, or its values by `label`, never by the id of a charge point.
 
-    A key is a text, or with several labels a tuple of as many texts. A histogram has Buckets as values.
+    A key is a text, or with several labels a tuple of as many texts. A histogram has Buckets as values. While
+    the value is None, the metric is absent.
     """
 
     name: str
     help: str
-    value: Value | Mapping[Any, Value]
+    value: Value | Mapping[Any, Value] | None
     kind: Literal["counter", "gauge", "histogram"] = "counter"
     label: Labels = ""
 
@@ -64,7 +65,7 @@ class Readings(Collector):
             if isinstance(reading.value, Mapping):
                 for key, value in reading.value.items():
                     _add(family, (key,) if isinstance(key, str) else key, value)
-            else:
+            elif reading.value is not None:
                 _add(family, (), reading.value)
             yield family
 

@@ -263,6 +263,8 @@ class Session:
             except ConnectionClosed:
                 pass
             link.node.telemetry.observe_call(call.action, monotonic() - began)
+            if charge_point.fact is not None:
+                link.node.fact_log.note(charge_point.fact)
             if charge_point.fence != "ok":
                 await link.apply_fence(charge_point.fence)
         finally:

@@ -83,6 +83,14 @@ KINDS = (
         ("test_the_note_about_the_archive_is_read_as_it_was_written",),
     ),
     Kind(
+        "backup",
+        "by which id the backups of the store belong together, and when the last one succeeded",
+        "store",
+        "never",
+        "one hash",
+        ("test_the_note_of_a_backup_is_read_as_it_was_written",),
+    ),
+    Kind(
         "disk",
         "how full the disk of the embedded server is",
         "store",
