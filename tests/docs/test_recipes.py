@@ -56,6 +56,7 @@ PAGES = (
     "docs/operations.md",
     "docs/connecting.md",
     "docs/archive.md",
+    "docs/backup.md",
     "docs/cli.md",
     "docs/sizing.md",
 )
@@ -299,6 +300,12 @@ def test_the_commands_in_the_page_about_the_archive_work(tmp_path: Path, valkey:
 def test_the_command_in_the_page_about_sizes_prints_what_the_page_shows(tmp_path: Path) -> None:
     with open_shell(tmp_path / "my checkout", {}) as shell:
         follow(shell, read_blocks("docs/sizing.md"))
+
+
+def test_the_commands_in_the_page_about_backups_work(tmp_path: Path) -> None:
+    start, address, *_ = read_blocks("docs/operations.md", "Before you begin")
+    with open_shell(tmp_path / "my checkout", ports_of_up(choose_ports(5)[0])) as shell:
+        follow(shell, [start, address, *read_blocks("docs/backup.md")])
 
 
 def test_the_first_commands_of_the_runbooks_work(tmp_path: Path) -> None:

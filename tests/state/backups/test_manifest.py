@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from state import keys, meta
+from state.backups import manifest
+from state.backups.failures import BackupFailed
+from state.backups.manifest import File, Manifest
+from tests.support.backups import a_manifest
+
+
+def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
+    manifest.write(tmp_path, a_manifest())
+    assert manifest.read(tmp_path) == a_manifest()
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"format": manifest.FORMAT + 1}, "has the form 2, and this release"),
+        ({"files": (File("../x", 1, ""),)}, "names a file outside the backup"),
+        ({"files": (File("/x", 1, ""),)}, "names a file outside the backup"),
+        ({"files": 7}, "is damaged"),
+    ],
+)
+def test_a_manifest_that_cannot_be_right_is_refused(
+    tmp_path: Path, change: dict[str, object], words: str
+) -> None:
+    manifest.write(tmp_path, msgspec.structs.replace(a_manifest(), **change))
+    with pytest.raises(BackupFailed, match=words):
+        manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"partitions": 512}, f"512 partitions, and this release of csms needs {keys.PARTITIONS}"),
+        ({"readable_from": meta.FORMAT + 1}, f"read from form {meta.FORMAT + 1} on"),
+    ],
+)
+def test_a_store_that_this_release_cannot_read_is_refused(change: dict[str, int], words: str) -> None:
+    found: Manifest = msgspec.structs.replace(a_manifest(), **change)
+    with pytest.raises(BackupFailed, match=words):
+        manifest.require_readable(Path("b"), found)
+
+
+def test_only_whole_backups_are_listed_and_the_oldest_comes_first(tmp_path: Path) -> None:
+    for begun_ms in (1_000, 3_000, 2_000):
+        path = tmp_path / manifest.name_of(begun_ms)
+        path.mkdir()
+        manifest.write(path, msgspec.structs.replace(a_manifest(), begun_ms=begun_ms))
+    (tmp_path / manifest.name_of(4_000)).mkdir()  # It has no manifest.
+    left = tmp_path / f"{manifest.name_of(5_000)}{manifest.UNFINISHED}"
+    left.mkdir()
+    manifest.write(left, a_manifest())
+    (tmp_path / "other").mkdir()
+    assert [one.manifest.begun_ms for one in manifest.list_whole(tmp_path)] == [1_000, 2_000, 3_000]
+    assert list(manifest.list_unfinished(tmp_path)) == [left]
