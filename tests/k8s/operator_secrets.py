@@ -7,5 +7,6 @@ SECRETS = {
     "valkey": ("users.acl",),
     "csms-client-authorities": ("client-authorities.pem",),
     "csms-pki": ("rsa-issuing.pem", "rsa-issuing.key", "ec-issuing.pem", "ec-issuing.key"),
-    "loadtest": ("ca.crt", "url"),
+    "csms-revocation-lists": ("revocation-lists.pem",),
+    "loadtest": ("ca.crt", "start-at", "url"),
 }

@@ -14,8 +14,10 @@ TOOLS = ROOT / ".venv-k8s" / "bin"
 KUSTOMIZATIONS = {
     "base": ROOT / "k8s" / "base",
     **{folder.name: folder for folder in sorted((ROOT / "k8s" / "overlays").iterdir())},
-    "client-certificates": ROOT / "tests" / "k8s" / "with_client_certificates",
-    "monitoring": ROOT / "tests" / "k8s" / "with_monitoring",
+    **{
+        folder.name.removeprefix("with_").replace("_", "-"): folder
+        for folder in sorted((ROOT / "tests" / "k8s").glob("with_*"))
+    },
 }
 
 

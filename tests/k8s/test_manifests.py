@@ -36,6 +36,19 @@ def test_each_rule_finds_a_broken_manifest() -> None:
     assert {broken.rule for broken in BREAKS} == RULES.keys()
 
 
+@pytest.mark.parametrize(
+    "annotations", [{}, {"service.beta.kubernetes.io/aws-load-balancer-proxy-protocol": "*"}]
+)
+def test_with_the_proxy_protocol_a_load_balancer_may_come_through_any_node(
+    annotations: dict[str, str],
+) -> None:
+    rendered = objects("proxy-protocol")
+    (service,) = (one for one in rendered if title(one) == "Service gateway")
+    service["spec"]["externalTrafficPolicy"] = "Cluster"
+    service["metadata"]["annotations"] = annotations
+    assert judge(rendered) == {}
+
+
 def test_the_base_needs_no_custom_resource() -> None:
     assert [title(thing) for thing in objects("base") if is_custom(thing["apiVersion"])] == []
 

@@ -25,7 +25,7 @@ PATCHES = re.compile(r"^```yaml\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 PORTS = ("8443", "9180", "8080", "9181", "6379")
 
 
-@pytest.mark.slow  # It starts a whole system, and a charge point charges for ten seconds.
+@pytest.mark.slow  # It starts a whole system, and runs two load tests of a minute.
 @pytest.mark.skipif(find_kubectl() is None, reason="there is no kubectl; make k8s-check installs it")
 def test_the_commands_in_the_page_lead_from_an_empty_cluster_to_a_charging_session(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "k8s", tmp_path / "k8s")
@@ -36,6 +36,10 @@ def test_the_commands_in_the_page_lead_from_an_empty_cluster_to_a_charging_sessi
     (tools / "kubectl").write_text(f'#!/bin/sh\nexec {stand_in} "$@"\n')
     (tools / "kubectl").chmod(0o755)
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    (tmp_path / "my-cluster" / "secrets").mkdir(parents=True)
+    (tmp_path / "my-cluster" / "secrets" / "revocation-lists.pem").write_text(
+        "The lists of other authorities."
+    )
     page = "".join(BLOCK.findall((ROOT / "k8s" / "README.md").read_text()))
     commands = re.sub(r"(?<=localhost:)\d{4}\b", lambda port: ports[port[0]], page)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("CSMS")}
@@ -56,14 +60,18 @@ def test_the_commands_in_the_page_lead_from_an_empty_cluster_to_a_charging_sessi
         },
     )
     try:
-        output = shell.communicate(timeout=150)[0]
+        output = shell.communicate(timeout=500)[0]
     finally:
         with suppress(ProcessLookupError):
             os.killpg(shell.pid, signal.SIGKILL)  # The processes of the stand-in are in this group too.
         shell.wait()
     assert shell.returncode == 0, output
     assert '"id_tag":"DEMO"' in output, output
-    assert '"state":"stopped"' in output.splitlines()[-1], output
+    assert '"state":"stopped"' in output, output
+    parts = [json.loads((tmp_path / "my-cluster" / f"part-{part}.json").read_text()) for part in (0, 1)]
+    assert [part["charge_points"] for part in parts] == [[0, 5], [5, 10]]
+    # The last line is the verdict of both parts together.
+    assert output.splitlines()[-1].startswith("PASSED: "), output
     made = {
         folder.name: {file.name for file in folder.iterdir()} for folder in (cluster / "secrets").iterdir()
     }
@@ -80,15 +88,20 @@ def test_a_page_names_the_version_of_the_project(page: str) -> None:
 @pytest.mark.skipif(find_kubectl() is None, reason="there is no kubectl; make k8s-check installs it")
 def test_the_changes_to_prod_in_the_page_can_be_rendered_and_break_no_rule(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "k8s", tmp_path / "k8s")
-    (patches,) = PATCHES.findall((ROOT / "k8s" / "README.md").read_text())
+    prod, proxy_protocol = PATCHES.findall((ROOT / "k8s" / "README.md").read_text())
     (tmp_path / "my-cluster").mkdir()
     (tmp_path / "my-cluster" / "kustomization.yaml").write_text(
-        f"resources: [../k8s/overlays/prod]\n{patches}"
+        "namespace: csms\nresources: [../k8s/overlays/prod]\n"
+        "components: [../k8s/components/monitoring, ../k8s/components/proxy-protocol]\n"
+        f"{prod}{proxy_protocol}"
     )
     command = [str(find_kubectl()), "kustomize", str(tmp_path / "my-cluster")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert "ocpp.example.com" in done.stdout, done.stderr
     assert "cidr: 10.1.2.3/32" in done.stdout
+    assert "storageClassName: nfs" in done.stdout
+    assert "value: 10.1.0.0/28" in done.stdout
+    assert "192.0.2.0/24" not in done.stdout
     assert judge(list(yaml.safe_load_all(done.stdout))) == {}
 
 

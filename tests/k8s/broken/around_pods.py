@@ -57,7 +57,8 @@ def _around_pods() -> list[Break]:
         Break("the load balancer hides the charge points", "prod", "Service gateway",
               ("spec", "externalTrafficPolicy"), "Cluster",
               "load_balancers_keep_the_address_of_the_client",
-              "Service gateway: externalTrafficPolicy must be Local, or csms sees the address of a node"),
+              "Service gateway: externalTrafficPolicy must be Local, or csms sees the address of a node; it "
+              "may be Cluster only with the component proxy-protocol"),
         Break("the admin API is open to the world", "prod", "Service admin",
               ("spec", "type"), "NodePort",
               "only_the_gateway_is_reached_from_outside",
@@ -158,7 +159,8 @@ def _around_pods() -> list[Break]:
               ("spec", "secretName"), "rsa",
               "secrets_are_known",
               "Certificate csms-tls-rsa: no pod mounts the Secret rsa; it must be one of csms, "
-              "csms-tls-ecdsa, csms-tls-rsa, valkey, csms-client-authorities, csms-pki, loadtest",
+              "csms-tls-ecdsa, csms-tls-rsa, valkey, csms-client-authorities, csms-pki, "
+              "csms-revocation-lists, loadtest",
               ("certificates_are_of_both_key_types",)),
     ]  # fmt: skip
 

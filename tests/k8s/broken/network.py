@@ -146,8 +146,14 @@ def _of_guests() -> list[Break]:
               ("metadata", "annotations"),
               {"example.com/proxy-protocol": "*"},
               "load_balancers_keep_the_address_of_the_client",
-              "Service gateway: example.com/proxy-protocol is set; csms does not understand the "
-              "PROXY protocol"),
+              "Service gateway: example.com/proxy-protocol is set, but its pods do not have "
+              "listen.proxy_protocol; add the component proxy-protocol"),
+        Break("every address may say that it is a load balancer", "proxy-protocol", GATEWAY,
+              (*BOX, "env", 1, "value"),
+              "0.0.0.0/0",
+              "only_proxies_may_name_a_client",
+              "Deployment gateway: container gateway: listen.trusted_networks has 0.0.0.0/0, where "
+              "anybody could claim any address; it must have the addresses of the load balancer alone"),
         Break("the admin API has an address of its own outside", "prod", "Service admin",
               ("spec", "externalIPs"),
               ["192.0.2.1"],
@@ -181,7 +187,7 @@ def _of_the_network() -> list[Break]:
               lambda spec: {"type": "NodePort", "selector": spec["selector"], "ports": spec["ports"]},
               "load_balancers_keep_the_address_of_the_client",
               "Service gateway: externalTrafficPolicy must be Local, or csms sees the address of a "
-              "node"),
+              "node; it may be Cluster only with the component proxy-protocol"),
         Break("a headless Service has a traffic policy", "prod", "Service gateway",
               ("spec",),
               lambda spec: spec | {"type": "ClusterIP", "clusterIP": "None"},

@@ -28,8 +28,8 @@ def _in_pods() -> list[Break]:
               (*POD, "volumes", 3, "secret", "secretName"), "csms-tls",
               "secrets_are_known",
               "Deployment gateway: no operator makes the Secret csms-tls; it must be one of csms, "
-              "csms-tls-ecdsa, csms-tls-rsa, valkey, csms-client-authorities, csms-pki, loadtest, or be "
-              "added to tests/k8s/operator_secrets.py",
+              "csms-tls-ecdsa, csms-tls-rsa, valkey, csms-client-authorities, csms-pki, "
+              "csms-revocation-lists, loadtest, or be added to tests/k8s/operator_secrets.py",
               ("gateways_have_both_key_types", "named_files_are_mounted")),
         Break("a mount names no volume", "base", VALKEY,
               (*BOX, "volumeMounts", 2, "name"), "disk",

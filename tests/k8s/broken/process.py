@@ -1,6 +1,16 @@
 """What a process is given: its settings, files, ports and images."""
 
-from tests.k8s.broken.breaking import ADMIN, BOX, DROP, GATEWAY, JOB, POD, VALKEY, Break, replace
+from tests.k8s.broken.breaking import (
+    ADMIN,
+    BOX,
+    DROP,
+    GATEWAY,
+    JOB,
+    POD,
+    VALKEY,
+    Break,
+    replace,
+)
 
 _RSA = """
 [[tls.certificates]]
@@ -27,7 +37,7 @@ def _in_the_process() -> list[Break]:
               "Deployment gateway: container gateway: csms does not read the variable "
               "CSMS_LIMITS__CONNECTIONS; its name must begin with CSMS__"),
         Break("a variable of the Job is not used", "loadtest", JOB,
-              (*BOX, "env", 0, "name"), "SCENARIOS",
+              (*BOX, "env", 1, "name"), "SCENARIOS",
               "variables_are_read",
               "Job loadtest: container loadtest: the command does not use the variable SCENARIOS; "
               "remove it"),
@@ -90,9 +100,23 @@ def _in_the_process() -> list[Break]:
               "kubelet nor a Service reaches the process; it must be 0.0.0.0"),
         Break("csms has no such command", "base", GATEWAY, (*BOX, "args", 0), "gatway",
               "commands_exist",
-              "Deployment gateway: container gateway: args are ['gatway', '--config', "
-              "'/etc/csms/gateway.toml']; they must be gateway or admin, --config and the path of a TOML "
-              "file"),
+              "Deployment gateway: container gateway: csms refuses `gatway --config /etc/csms/gateway.toml`: "
+              'Unknown command "gatway". Did you mean "gateway"?',
+              ("settings_exist",)),
+        Break("a gateway gets its settings from nowhere", "base", GATEWAY, (*BOX, "args"), ["gateway"],
+              "commands_exist",
+              "Deployment gateway: container gateway: its args have no --config, but the settings are in a "
+              "mounted file",
+              ("mounted_files_are_named",)),
+        Break("an admin process is a command that ends at once", "base", ADMIN, (*BOX, "args"),
+              ["archive", "write", "--config", "/etc/csms/admin.toml"],
+              "commands_exist",
+              "Deployment admin: container admin: a Deployment must not run csms archive"),
+        Break("the load test has no such option", "loadtest", JOB,
+              (*BOX, "command", 2), lambda text: f"csms loadtest run smoke --scal 1 # {text}",
+              "commands_exist",
+              "Job loadtest: container loadtest: csms refuses `loadtest run smoke --scal 1`: Unknown option: "
+              "--scal. Did you mean --scale?"),
         Break("liveness depends on readiness", "base", GATEWAY,
               (*BOX, "livenessProbe", "httpGet", "path"), "/readyz",
               "probes_ask_what_they_should",
@@ -134,7 +158,7 @@ def _in_the_process() -> list[Break]:
               "Deployment gateway: terminationGracePeriodSeconds is 120; it must be at least 121: 15 of "
               "preStop, 76 of drain and 30"),
         Break("a gateway has the keys of the authorities", "client-certificates", GATEWAY,
-              (*POD, "volumes", 4, "secret", "secretName"), "csms-pki",
+              (*POD, "volumes", 0, "secret", "secretName"), "csms-pki",
               "only_admin_has_the_keys_of_authorities",
               "Deployment gateway: it mounts the Secret csms-pki; only an admin process may have these keys",
               ("mounted_files_are_named", "named_files_are_mounted")),

@@ -8,9 +8,12 @@ import inspect
 from collections.abc import Callable, Iterator
 
 from tests.k8s.rules import (
+    addresses,
     availability,
     certificates,
+    commands,
     custom,
+    jobs,
     monitoring,
     network,
     pod_security,
@@ -20,12 +23,13 @@ from tests.k8s.rules import (
     scheduling,
     store,
     values,
+    volumes,
 )
 from tests.k8s.rules.objects import Objects, without_nulls
 
 type Rule = Callable[[Objects], Iterator[str]]
 
-_NOT_RULES = {"processes"}
+_NOT_RULES = {"configured"}
 
 RULES: dict[str, Rule] = {
     name: function
@@ -42,6 +46,10 @@ RULES: dict[str, Rule] = {
         certificates,
         custom,
         monitoring,
+        addresses,
+        commands,
+        jobs,
+        volumes,
     )
     for name, function in inspect.getmembers(module, inspect.isgeneratorfunction)
     if function.__module__ == module.__name__ and not name.startswith("_") and name not in _NOT_RULES

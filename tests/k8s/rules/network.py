@@ -28,7 +28,11 @@ _GUESTS = {
 """Who may reach a port of a component. k8s/README.md names the namespaces."""
 _NARROWEST_OF_ALL = 8
 """A network with fewer bits is part of the Internet and no network of an operator."""
-_FLOWS = (("gateway", "valkey", "valkey"), ("admin", "valkey", "valkey"), ("loadtest", "gateway", "wss"))
+_FLOWS = (
+    ("gateway", "valkey", "valkey"),
+    ("admin", "valkey", "valkey"),
+    ("loadtest", "gateway", "wss"),
+)
 """From the pods of one component to a port of another."""
 
 
@@ -271,18 +275,6 @@ def traffic_policies_are_on_services_that_have_them(objects: Objects) -> Iterato
                 f"{title(thing)}: externalTrafficPolicy is set, but the type is {kind}; "
                 "only LoadBalancer and NodePort may have it"
             )
-
-
-def load_balancers_keep_the_address_of_the_client(objects: Objects) -> Iterator[str]:
-    for thing in of_kind(objects, "Service"):
-        if (
-            thing["spec"].get("type") in {"LoadBalancer", "NodePort"}
-            and thing["spec"].get("externalTrafficPolicy") != "Local"
-        ):
-            yield f"{title(thing)}: externalTrafficPolicy must be Local, or csms sees the address of a node"
-        for name in thing["metadata"].get("annotations", {}):
-            if "proxy-protocol" in name:
-                yield f"{title(thing)}: {name} is set; csms does not understand the PROXY protocol"
 
 
 def only_the_gateway_is_reached_from_outside(objects: Objects) -> Iterator[str]:

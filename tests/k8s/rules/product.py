@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,7 +26,7 @@ _GRACE_TO_SPARE_S = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Process:
-    """A container that runs `csms gateway` or `csms admin`."""
+    """A container that runs csms with a configuration."""
 
     objects: Objects
     pod: Pod
@@ -45,7 +46,7 @@ class Process:
         mounts = [mount["mountPath"] for mount in self.container.get("volumeMounts", [])]
         return _load(
             self.kind,
-            self.container["args"][2],
+            _configuration_of(self.container) or "",
             tuple((path, text or _MADE_UP) for path, text in files.items()),
             tuple(variables.items()),
             tuple(mounts),
@@ -103,23 +104,29 @@ def _load(
             return ConfigError(str(error).replace(directory, ""))
 
 
-def processes(objects: Objects) -> Iterator[Process]:
+def configured(objects: Objects) -> Iterator[Process]:
+    """Yield each container of csms that reads a configuration, those of jobs included."""
     for pod, container, words in containers(objects):
-        if _is_csms(container) and "command" not in container and not _args_fault(container):
+        if is_csms(container) and _configuration_of(container) is not None:
             yield Process(objects=objects, pod=pod, container=container, words=words)
 
 
-def _is_csms(container: Object) -> bool:
+def processes(objects: Objects) -> Iterator[Process]:
+    """Yield each container that runs `csms gateway` or `csms admin`."""
+    return (one for one in configured(objects) if one.kind in {"gateway", "admin"})
+
+
+def is_csms(container: Object) -> bool:
     name: str = container["image"].partition("@")[0].rpartition("/")[2].partition(":")[0]
     return name == "csms"
 
 
-def _args_fault(container: Object) -> bool:
-    match container.get("args"):
-        case ["gateway" | "admin", "--config", str()]:
-            return False
-        case _:
-            return True
+def _configuration_of(container: Object) -> str | None:
+    """Return the path of the TOML file in the arguments."""
+    if "command" in container:
+        return None
+    arguments = container.get("args", [])
+    return next((path for option, path in pairwise(arguments) if option == "--config"), None)
 
 
 def mounted_files(objects: Objects, pod: Pod, container: Object) -> dict[str, str | None]:
@@ -158,26 +165,15 @@ def _spoken(objects: Objects, pod: Pod, container: Object) -> str:
     return "\n".join(texts)
 
 
-def commands_exist(objects: Objects) -> Iterator[str]:
-    for pod, container, words in containers(objects):
-        if _is_csms(container) and "command" in container and pod.owner["kind"] != "Job":
-            yield f"{words}: command is {container['command']}; it must be absent, as the image has it"
-        if _is_csms(container) and "command" not in container and _args_fault(container):
-            yield (
-                f"{words}: args are {container.get('args')}; "
-                "they must be gateway or admin, --config and the path of a TOML file"
-            )
-
-
 def settings_exist(objects: Objects) -> Iterator[str]:
-    for process in processes(objects):
+    for process in configured(objects):
         if isinstance(process.config, ConfigError):
             yield f"{process.words}: csms refuses its configuration: {process.config}"
 
 
 def variables_are_read(objects: Objects) -> Iterator[str]:
     """The loader of the product refuses an unknown CSMS__ variable, but ignores one without this prefix."""
-    ours = {id(process.container) for process in processes(objects)}
+    ours = {id(process.container) for process in configured(objects)}
     for _, container, words in containers(objects):
         spoken = " ".join([*container.get("command", []), *container.get("args", [])])
         if id(container) in ours and "envFrom" in container:
@@ -225,7 +221,7 @@ def ports_are_those_of_the_process(objects: Objects) -> Iterator[str]:
                 f"they must be {process.ports}, as in the configuration of the process"
             )
     for pod, container, words in containers(objects):
-        if not _is_csms(container):
+        if not is_csms(container):
             spoken = _spoken(objects, pod, container)
             for port in container.get("ports", []):
                 if not re.search(rf"\b{port['containerPort']}\b", spoken):
@@ -321,4 +317,4 @@ def pods_stay_ready_before_sigterm(objects: Objects) -> Iterator[str]:
 
 
 def csms_pods(objects: Objects) -> list[Pod]:
-    return [pod for pod in pods(objects) if any(map(_is_csms, pod.containers))]
+    return [pod for pod in pods(objects) if any(map(is_csms, pod.containers))]

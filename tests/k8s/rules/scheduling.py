@@ -35,9 +35,9 @@ def pods_use_the_names_of_the_cluster(objects: Objects) -> Iterator[str]:
 def restart_policies_fit_the_kind(objects: Objects) -> Iterator[str]:
     for pod in pods(objects):
         policy = pod.spec.get("restartPolicy", "Always")
-        allowed = {"Never"} if pod.owner["kind"] == "Job" else {"Always"}
-        if pod.owner["kind"] in {"Deployment", "StatefulSet", "DaemonSet", "Job"} and policy not in allowed:
-            yield f"{pod.title}: restartPolicy is {policy}; it must be {allowed.pop()}"
+        wanted = "Never" if pod.owner["kind"] in {"Job", "CronJob"} else "Always"
+        if policy != wanted:
+            yield f"{pod.title}: restartPolicy is {policy}; it must be {wanted}"
     for thing in of_kind(objects, "Job"):
         if thing["spec"].get("backoffLimit", 6) != 0:
             yield f"{title(thing)}: backoffLimit must be 0, or a load that failed is repeated"
