@@ -68,6 +68,7 @@ def test_the_commands_in_the_page_lead_from_an_empty_cluster_to_a_charging_sessi
     assert shell.returncode == 0, output
     assert '"id_tag":"DEMO"' in output, output
     assert '"state":"stopped"' in output, output
+    assert re.search(r"^Wrote .*/backups", output, re.MULTILINE), output
     parts = [json.loads((tmp_path / "my-cluster" / f"part-{part}.json").read_text()) for part in (0, 1)]
     assert [part["charge_points"] for part in parts] == [[0, 5], [5, 10]]
     # The last line is the verdict of both parts together.

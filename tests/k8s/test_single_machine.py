@@ -1,5 +1,7 @@
 """The files of k8s/single-machine, and the secrets that README.md there makes."""
 
+import os
+import re
 import secrets
 import shutil
 import socket
@@ -26,14 +28,21 @@ FILES = ROOT / "k8s" / "single-machine"
 COMPOSE = yaml.safe_load((FILES / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 UNITS = ("csms-gateway@.service", "csms-admin.service")
-RUN_CSMS = [*UNITS, *(name for name in SERVICES if name != "valkey")]
+BACKUP_UNIT = "csms-backup.service"
+CONTAINERS = tuple(name for name in SERVICES if name not in {"valkey", "backup"})
+RUN_CSMS = [*UNITS, *CONTAINERS]
 STOPPING_S = 30
 """Time that a supervisor gives a process in addition to the time in which the process lets its clients go."""
 KNOWN_KEYS = {
-    "cap_drop", "command", "depends_on", "environment", "healthcheck", "image", "logging", "mem_limit",
-    "network_mode", "pids_limit", "pull_policy", "read_only", "restart", "secrets", "security_opt",
-    "stop_grace_period", "ulimits", "user", "volumes", "working_dir",
+    "cap_drop", "command", "depends_on", "environment", "group_add", "healthcheck", "image", "logging",
+    "mem_limit", "network_mode", "pids_limit", "profiles", "pull_policy", "read_only", "restart", "secrets",
+    "security_opt", "stop_grace_period", "ulimits", "user", "volumes", "working_dir",
 }  # fmt: skip
+
+WRITABLE = {
+    "valkey": ["/var/lib/csms-valkey:/data"],
+    "backup": ["/var/lib/csms-backups:/backups"],
+}
 
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is missing; it is a part of systemd"
@@ -66,12 +75,13 @@ def unit(name: str) -> dict[str, list[str]]:
 def start_of(name: str) -> Start:
     if name in SERVICES:
         service = SERVICES[name]
-        return Start(service["command"], service["environment"], seconds(service["stop_grace_period"]))
+        grace = service.get("stop_grace_period", "10s")
+        return Start(service["command"], service["environment"], seconds(grace))
     values = unit(name)
     program, *arguments = values["ExecStart"][0].split()
     assert program == "/opt/csms/bin/csms"
     environment = dict(text.replace("%i", "9180").split("=", 1) for text in values["Environment"])
-    return Start(arguments, environment, float(values["TimeoutStopSec"][0]))
+    return Start(arguments, environment, float(values.get("TimeoutStopSec", ["90"])[0]))
 
 
 def seconds(text: str) -> float:
@@ -106,10 +116,14 @@ class Machine:
         shutil.copy(etc / "secrets/users.acl", directory / "etc/valkey/users.acl")
 
     def place(self, text: str) -> str:
+        text = re.sub(r"^/(data|backups)$|^/var/lib/(valkey|csms-backups)$", self._place_of_data, text)
         for path in ("/etc/csms", "/etc/valkey", "/run/secrets"):
             text = text.replace(path, f"{self.directory}{path}")
         text = text.replace("%d", f"{self.directory}/credentials")
         return text.replace(":6379", f":{self.store_port}").replace("8443", str(self.wss_port))
+
+    def _place_of_data(self, path: re.Match[str]) -> str:
+        return f"{self.directory}/{'backups' if 'backups' in path[0] else 'data'}"
 
     def environment(self, start: Start) -> dict[str, str]:
         return {name: self.place(value) for name, value in start.environment.items()}
@@ -127,7 +141,7 @@ def machine(tmp_path: Path) -> Machine:
 
 
 @needs_systemd
-@pytest.mark.parametrize("name", UNITS)
+@pytest.mark.parametrize("name", [*UNITS, BACKUP_UNIT])
 def test_systemd_accepts_the_unit_and_finds_little_that_the_unit_need_not_allow(
     name: str, tmp_path: Path
 ) -> None:
@@ -145,6 +159,31 @@ def test_systemd_accepts_the_unit_and_finds_little_that_the_unit_need_not_allow(
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stderr == ""
+
+
+@needs_systemd
+def test_systemd_accepts_the_timer_of_the_backup(tmp_path: Path) -> None:
+    (tmp_path / "csms-backup.timer").write_text((FILES / "csms-backup.timer").read_text())
+    service = (FILES / BACKUP_UNIT).read_text().replace("/opt/csms/bin/csms", "/bin/true")
+    (tmp_path / BACKUP_UNIT).write_text(service)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", tmp_path / "csms-backup.timer"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=GENEROUS_S,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_backup_runs_as_a_user_who_may_read_the_store_and_write_only_the_backups() -> None:
+    values, service = unit(BACKUP_UNIT), SERVICES["backup"]
+    assert values["User"] == ["valkey"]
+    assert f"/var/lib/{values['StateDirectory'][0]}" == start_of(BACKUP_UNIT).arguments[3]
+    assert service["group_add"] == [SERVICES["valkey"]["user"].partition(":")[2]]
+    # Otherwise `docker compose up --wait` would make one, and then find that a container has ended.
+    assert service["profiles"] == ["backup"]
+    assert start_of("backup").arguments[4:] == start_of(BACKUP_UNIT).arguments[4:]
 
 
 @pytest.mark.parametrize("name", UNITS)
@@ -183,14 +222,18 @@ def test_a_container_runs_without_privileges_and_writes_only_where_the_store_kee
     user, group = service["user"].split(":")
     assert int(user) > 0
     assert int(group) > 0
-    assert service["restart"] == "unless-stopped"
-    assert service["healthcheck"]["test"][0] == "CMD"
+    if name == "backup":
+        assert service["restart"] == "no"
+        assert service["healthcheck"] == {"disable": True}
+    else:
+        assert service["restart"] == "unless-stopped"
+        assert service["healthcheck"]["test"][0] == "CMD"
     assert "mem_limit" in service
     image, _, tag = service["image"].rpartition(":")
     assert image
     assert tag != "latest"
     writable = [volume for volume in service["volumes"] if not volume.endswith(":ro")]
-    assert writable == (["/var/lib/csms-valkey:/data"] if name == "valkey" else [])
+    assert writable == WRITABLE.get(name, [])
     for secret in service["secrets"]:
         assert COMPOSE["secrets"][secret["source"]] == {"file": f"/etc/csms/secrets/{secret['source']}"}
 
@@ -198,8 +241,9 @@ def test_a_container_runs_without_privileges_and_writes_only_where_the_store_kee
 def test_the_compose_file_runs_the_image_of_this_version_and_gives_each_process_its_own_probes() -> None:
     project = (ROOT / "pyproject.toml").read_text()
     version = project.partition('\nversion = "')[2].partition('"')[0]
-    ours = {name: service for name, service in SERVICES.items() if name != "valkey"}
-    assert {service["image"] for service in ours.values()} == {f"csms:{version}"}
+    images = {service["image"] for name, service in SERVICES.items() if name != "valkey"}
+    assert images == {f"csms:{version}"}
+    ours = {name: SERVICES[name] for name in CONTAINERS}
     assert {tuple(service["healthcheck"]["test"]) for service in ours.values()} == {("CMD", "csms", "health")}
     ports = [service["environment"]["CSMS__LISTEN__HEALTH_PORT"] for service in ours.values()]
     assert len(set(ports)) == len(ours)
@@ -209,10 +253,8 @@ def test_the_compose_file_runs_the_image_of_this_version_and_gives_each_process_
 @pytest.mark.parametrize(
     "way",
     [
-        pytest.param(UNITS, id="systemd"),
-        pytest.param(
-            tuple(name for name in SERVICES if name != "valkey"), id="compose", marks=pytest.mark.slow
-        ),
+        pytest.param((*UNITS, BACKUP_UNIT), id="systemd"),
+        pytest.param((*CONTAINERS, "backup"), id="compose", marks=pytest.mark.slow),
     ],
 )
 def test_the_processes_of_one_machine_run_with_the_files_that_the_readme_makes_and_stop_with_0(
@@ -226,7 +268,8 @@ def test_the_processes_of_one_machine_run_with_the_files_that_the_readme_makes_a
     processes: list[Process] = []
     try:
         wait_until(lambda: listens(machine.store_port))
-        for name in way:
+        *staying, backup = way
+        for name in staying:
             start = start_of(name)
             # A variable of the test for each port that all tests would share.
             ports = {"CSMS__LISTEN__HEALTH_PORT": "0"}
@@ -237,9 +280,10 @@ def test_the_processes_of_one_machine_run_with_the_files_that_the_readme_makes_a
             processes[-1].wait_ready()
         gateways = [process.ports for process in processes if "wss" in process.ports]
         assert {ports["wss"] for ports in gateways} == {machine.wss_port}
+        run_backup(machine, start_of(backup))
         for process in processes:
             process.terminate()
-        assert [process.child.wait(GENEROUS_S) for process in processes] == [0] * len(way)
+        assert [process.child.wait(GENEROUS_S) for process in processes] == [0] * len(staying)
     finally:
         for process in processes:
             process.stop()
@@ -256,6 +300,19 @@ def test_every_user_may_read_what_the_readme_installs_after_the_secrets(machine:
     assert done.stdout.splitlines()[-1] == "0022"
     secrets = machine.directory / "etc/csms/secrets"
     assert {file.stat().st_mode & 0o777 for file in secrets.iterdir()} == {0o600}
+
+
+def run_backup(machine: Machine, start: Start) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "admin", *map(machine.place, start.arguments)],
+        env=os.environ | machine.environment(start),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=GENEROUS_S,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list(machine.directory.glob("backups/*/*.json"))) == 1, done.stderr
 
 
 def listens(port: int) -> bool:

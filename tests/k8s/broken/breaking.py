@@ -14,7 +14,10 @@ POD: Path = (*TEMPLATE, "spec")
 BOX: Path = (*POD, "containers", 0)
 LABELS: Path = ("app.kubernetes.io/component",)
 GATEWAY, ADMIN, VALKEY = "Deployment gateway", "Deployment admin", "StatefulSet valkey"
-SCALER, JOB = "HorizontalPodAutoscaler gateway", "Job loadtest"
+SCALER, JOB, BACKUP = "HorizontalPodAutoscaler gateway", "Job loadtest", "CronJob backup"
+NESTED_POD: Path = ("spec", "jobTemplate", *POD)
+NESTED_BOX: Path = ("spec", "jobTemplate", *BOX)
+"""The pod of a CronJob, and its container."""
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,12 @@
 
 from tests.k8s.broken.breaking import (
     ADMIN,
+    BACKUP,
     BOX,
     DROP,
     GATEWAY,
     JOB,
+    NESTED_BOX,
     POD,
     VALKEY,
     Break,
@@ -117,6 +119,16 @@ def _in_the_process() -> list[Break]:
               "commands_exist",
               "Job loadtest: container loadtest: csms refuses `loadtest run smoke --scal 1`: Unknown option: "
               "--scal. Did you mean --scale?"),
+        Break("the backup has no such option", "backup", BACKUP,
+              (*NESTED_BOX, "args", 6), "--kept",
+              "commands_exist",
+              "CronJob backup: container backup: csms refuses `backup write /data /backups --config "
+              "/etc/csms/admin.toml --kept 48`: Unknown option: --kept. Did you mean --keep?"),
+        Break("the backup has a setting that does not exist", "backup", BACKUP,
+              (*NESTED_BOX, "env"), [{"name": "CSMS__STORE__URI", "value": "x"}],
+              "settings_exist",
+              "CronJob backup: container backup: csms refuses its configuration: unknown variable "
+              "CSMS__STORE__URI; did you mean CSMS__STORE__URL?"),
         Break("liveness depends on readiness", "base", GATEWAY,
               (*BOX, "livenessProbe", "httpGet", "path"), "/readyz",
               "probes_ask_what_they_should",

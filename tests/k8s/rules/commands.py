@@ -13,7 +13,7 @@ from loadtest.__main__ import app as loadtest_app
 from tests.k8s.rules.objects import Object, Objects, containers
 from tests.k8s.rules.product import is_csms
 
-_FITTING = {"Deployment": ("gateway", "admin"), "Job": ("loadtest",)}
+_FITTING = {"Deployment": ("gateway", "admin"), "CronJob": ("backup",), "Job": ("loadtest",)}
 """The commands that each kind of workload may run."""
 _RECORD = """#!/bin/sh
 printf '%s\\n' "$@" > "$(dirname "$0")/words"

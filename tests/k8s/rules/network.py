@@ -23,7 +23,7 @@ _GUESTS = {
     ("gateway", "health"): {"namespace monitoring"},
     ("admin", "health"): {"namespace monitoring"},
     ("admin", "api"): {"namespace csms-operators"},
-    ("valkey", "valkey"): {"gateway", "admin"},
+    ("valkey", "valkey"): {"gateway", "admin", "backup"},
 }
 """Who may reach a port of a component. k8s/README.md names the namespaces."""
 _NARROWEST_OF_ALL = 8
@@ -31,6 +31,7 @@ _NARROWEST_OF_ALL = 8
 _FLOWS = (
     ("gateway", "valkey", "valkey"),
     ("admin", "valkey", "valkey"),
+    ("backup", "valkey", "valkey"),
     ("loadtest", "gateway", "wss"),
 )
 """From the pods of one component to a port of another."""

@@ -79,6 +79,13 @@ def pods(objects: Objects) -> Iterator[Pod]:
         )
 
 
+def claims_of(owner: Object) -> Iterator[str]:
+    """Yield the names of the claims that a StatefulSet makes."""
+    for claim in owner["spec"].get("volumeClaimTemplates", []):
+        for number in range(owner["spec"].get("replicas", 1)):
+            yield f"{name_of(claim)}-{name_of(owner)}-{number}"
+
+
 def containers(objects: Objects) -> Iterator[tuple[Pod, Object, str]]:
     """Yield each container with its pod and with the words that name both."""
     for pod in pods(objects):

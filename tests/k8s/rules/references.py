@@ -8,6 +8,7 @@ from tests.k8s.rules.objects import (
     Object,
     Objects,
     Pod,
+    claims_of,
     containers,
     matches,
     name_of,
@@ -203,6 +204,7 @@ def service_accounts_exist(objects: Objects) -> Iterator[str]:
 
 def volumes_and_mounts_fit(objects: Objects) -> Iterator[str]:
     claims = names(objects, "PersistentVolumeClaim")
+    claims |= {(pod.namespace, name) for pod in pods(objects) for name in claims_of(pod.owner)}
     for pod in pods(objects):
         templates = {name_of(claim) for claim in pod.owner["spec"].get("volumeClaimTemplates", [])}
         volumes = {volume["name"] for volume in pod.spec.get("volumes", [])} | templates
