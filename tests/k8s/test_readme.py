@@ -22,6 +22,7 @@ from tests.k8s.rules import judge
 
 BLOCK = re.compile(r"^```sh\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 PATCHES = re.compile(r"^```yaml\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
+ARCHIVE, BACKUP = "../k8s/components/archive", "../k8s/components/backup"
 PORTS = ("8443", "9180", "8080", "9181", "6379")
 
 
@@ -41,6 +42,8 @@ def test_the_commands_in_the_page_lead_from_an_empty_cluster_to_a_charging_sessi
         "The lists of other authorities."
     )
     page = "".join(BLOCK.findall((ROOT / "k8s" / "README.md").read_text()))
+    assert f"components={BACKUP}\n" in page
+    page = page.replace(BACKUP, f"{ARCHIVE},{BACKUP}", 1)
     commands = re.sub(r"(?<=localhost:)\d{4}\b", lambda port: ports[port[0]], page)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("CSMS")}
     shell = subprocess.Popen(
@@ -68,6 +71,8 @@ def test_the_commands_in_the_page_lead_from_an_empty_cluster_to_a_charging_sessi
     assert shell.returncode == 0, output
     assert '"id_tag":"DEMO"' in output, output
     assert '"state":"stopped"' in output, output
+    # The admin process has begun an archive on the claim.
+    assert (cluster / "claims" / "archive" / "transactions" / "archive.id").exists()
     assert re.search(r"^Wrote .*/backups", output, re.MULTILINE), output
     parts = [json.loads((tmp_path / "my-cluster" / f"part-{part}.json").read_text()) for part in (0, 1)]
     assert [part["charge_points"] for part in parts] == [[0, 5], [5, 10]]
