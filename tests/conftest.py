@@ -1,9 +1,11 @@
-"""One private Valkey and one `csms up` for each test run.
+"""One private Valkey for each test run, and one `csms up` for the files that share it.
 
 Each test with the fixture `store` gets an empty store.
 """
 
+import os
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -17,7 +19,13 @@ from tests.support.csms_up import Running, csms_up
 from tests.support.event_members import find_unlisted
 from tests.support.owned_keys import find_unowned
 from tests.support.pace import Pace
+from tests.support.shared import Shared, list_fixtures
 from tests.support.valkey_server import ValkeyServer
+
+# Hundreds of processes start during a run. Without compiled files, each would compile all modules again. Some
+# images switch these files off.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Hypothesis sets no deadline for an example, because a test must not fail on a busy machine.
 settings.register_profile("csms", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -28,8 +36,20 @@ _LONG = ("tests/docs/", "tests/system/", "tests/conformance/", "tests/admin/cli/
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the long tests, so that no process is left with one of their files at the end."""
-    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+    """Begin with the long tests, so that no process is left with one of their files at the end.
+
+    Files that share a server come one after the other, because it ends with the last of them.
+    """
+    servers = ("shared_up", "shared_system")
+    users = {name: {item.path for item in items if name in list_fixtures(item)} for name in servers}
+
+    def place(item: pytest.Item) -> int:
+        up, system = (item.path in users[name] for name in servers)
+        if up or system:
+            return 1 if up and system else 0 if up else 2
+        return 3 if item.nodeid.startswith(_LONG) else 4
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
@@ -63,14 +83,24 @@ def _server() -> Iterator[ValkeyServer]:
 
 
 @pytest.fixture(scope="session")
-def running() -> Iterator[Running]:
-    """A running `csms up` that is shared by all tests that do not harm it."""
+def shared_up(request: pytest.FixtureRequest) -> Shared[Running]:
+    return Shared(request, _up)
+
+
+@contextmanager
+def _up() -> Iterator[Running]:
     directory = Path(tempfile.mkdtemp(prefix="csms-up-"))
     try:
         with csms_up(directory / "data", "--drain-seconds", "1") as found:
             yield found
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def running(shared_up: Shared[Running]) -> Running:
+    """A running `csms up` that is shared by all tests that do not harm it."""
+    return shared_up.get()
 
 
 @pytest.fixture
