@@ -27,7 +27,7 @@ from admin.retention.packing import Packing
 from admin.retention.policies import Policies
 from admin.services import Services
 from admin.troubles import Examining
-from gateway.service import collector, hangups, health, logs, metrics
+from gateway.service import collector, hangups, health, log_bound, logs, metrics
 from gateway.service.attempts import Attempts
 from gateway.service.metrics import Reading
 from gateway.service.networks import read_networks
@@ -99,6 +99,7 @@ async def serve_admin(config: AdminConfig, stop: trio.Event, ready: Ready) -> No
             batches = Batches(services)
             app = create_app(services, limits)
             lag = metrics.LoopLag()
+            nursery.start_soon(log_bound.report)
             nursery.start_soon(lag.watch)
             registry = metrics.new_registry(
                 partial(metrics.build, release(), FORMAT),

@@ -16,7 +16,6 @@ from gateway.ocpp16.faults.table import FaultName
 from gateway.refusal_counts import Note, RefusalCounts
 from gateway.refusal_log import RefusalLog
 from gateway.revocations import Revocations
-from gateway.session_log import SessionLog
 from gateway.telemetry import Telemetry
 from gateway.until_stored import until_stored
 from state.errors import StateError
@@ -52,7 +51,6 @@ class Node:
         self.fault_counts = FaultCounts(store, self.background)
         self.refusals = RefusalCounts(store, self.background)
         self.refusal_log = RefusalLog(nursery)
-        self.session_log = SessionLog(nursery)
         self.fact_log = FactLog(nursery)
         self.revocations = revocations or Revocations()
         self.readoptions = trio.Semaphore(READOPTIONS)

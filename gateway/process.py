@@ -25,7 +25,7 @@ from gateway.hub import Hub
 from gateway.node import Node
 from gateway.refusal_counts import Note
 from gateway.revocations import Revocations
-from gateway.service import collector, ready
+from gateway.service import collector, log_bound, ready
 from gateway.service.attempts import Attempts
 from gateway.service.health import serve_health
 from gateway.service.metrics import LoopLag
@@ -136,6 +136,7 @@ async def _serve(node: Node, listeners: _Listeners, edge: TlsEdge, trusted: Netw
     registry = metrics.registry(node, hub, stats, handshakes, lag, edge=edge)
     serving = False
     async with trio.open_nursery() as probes:
+        probes.start_soon(log_bound.report)
         probes.start_soon(lag.watch)
         probes.start_soon(node.memory.watch)
         health_port = await probes.start(

@@ -10,6 +10,7 @@ from typing import NamedTuple, assert_never
 
 import trio
 
+from gateway import session_log
 from gateway.admission.delays import Delays
 from gateway.admission.proof import Proven
 from gateway.admission.rate import Place, Rate
@@ -106,7 +107,7 @@ async def _serve_as(
         session = Session(node, claimed, connection, attached, admitted.certificate)
         session.link.secrets = admitted.secrets
         hub.add(session)
-        node.session_log.note_opened(claimed.lease, attached)
+        session_log.note_opened(claimed.lease, attached)
         began = trio.current_time()
         try:
             closed = await session.run(
@@ -116,7 +117,7 @@ async def _serve_as(
             hub.remove(session)
             seen_s = session.link.unstored_seen_s()
         reason = f"{closed.code} {closed.reason}".strip()
-        node.session_log.note_ended(claimed.lease, closed, trio.current_time() - began)
+        session_log.note_ended(claimed.lease, closed, trio.current_time() - began)
     finally:
         node.note_token(admitted.keys.tenant, attached.token_id)
         node.release(admitted.keys, holder, reason, seen_s)

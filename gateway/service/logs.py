@@ -9,6 +9,7 @@ import msgspec
 import structlog
 from structlog.typing import Processor
 
+from gateway.service.log_bound import leave_out, leave_out_record
 from gateway.service.masking import mask
 
 type Level = Literal["debug", "info", "warning", "error"]
@@ -52,7 +53,7 @@ def configure(
     ]
     last: list[Processor] = [mask, _as_json if as_json else _for_a_person(stream)]
     structlog.configure(
-        processors=[*common, *last],
+        processors=[leave_out, *common, *last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
@@ -64,6 +65,7 @@ def configure(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
+    handler.addFilter(leave_out_record)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(number)

@@ -1,5 +1,8 @@
 """The admin process serves, reports its ports, registers as a node and stops in time."""
 
+import io
+import json
+import logging
 import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -7,6 +10,7 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
+import structlog
 import trio
 
 from admin.config import (
@@ -19,6 +23,8 @@ from admin.config import (
 )
 from admin.hypercorn import CannotListen, begin_listening, bind
 from admin.process import serve_admin
+from gateway.service import logs
+from gateway.service.log_bound import LINES_PER_SECOND
 from state import keys
 from state.errors import StoreUnavailable
 from state.events.cursor import Cursor
@@ -89,6 +95,25 @@ async def test_the_admin_process_answers_requests_and_probes_and_removes_its_nod
         with trio.fail_after(60):
             await running.gone.wait()
     assert await nodes.list_nodes(store) == []
+
+
+async def test_the_admin_process_bounds_the_lines_of_its_log_and_counts_the_others(
+    redis_url: str, request: pytest.FixtureRequest
+) -> None:
+    written = io.StringIO()
+    request.addfinalizer(structlog.reset_defaults)
+    request.addfinalizer(logging.getLogger().handlers.clear)
+    logs.configure("info", "json", written)
+    running = Running(config_of(redis_url))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(running.run)
+        for _ in range(LINES_PER_SECOND + 5):
+            structlog.get_logger().warning("signing.refused")
+        await until(lambda: "lines.left_out" in written.getvalue())
+        running.stop.set()
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [line["event"] for line in lines].count("signing.refused") == LINES_PER_SECOND
+    assert [line["lines"] for line in lines if "lines" in line] == [{"signing.refused": 5}]
 
 
 async def test_the_admin_process_archives_what_is_finished_and_shows_it_over_the_api(

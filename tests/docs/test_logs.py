@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from gateway.service.log_bound import LINES_PER_SECOND, OTHER_BOUNDS
 from gateway.service.masking import mask
 
 ROOT = Path(__file__).parents[2]
@@ -71,6 +72,14 @@ def test_the_page_of_log_events_lists_every_log_event_with_its_levels_and_fields
         levels.add(level)
         all_fields |= fields
     assert _rows() == found
+
+
+def test_the_page_of_log_events_names_the_bound_of_the_lines_in_a_second() -> None:
+    page = " ".join((ROOT / "docs" / "logs.md").read_text().split())
+    assert f"at most {LINES_PER_SECOND} lines a second of each event" in page
+    for event in OTHER_BOUNDS.keys() - {"handshake.refused"}:
+        assert f"at most {OTHER_BOUNDS[event]} of `{event}`" in page
+    assert OTHER_BOUNDS.keys() <= _rows().keys()
 
 
 def test_the_name_of_every_log_event_is_a_noun_and_a_verb() -> None:
