@@ -1,4 +1,4 @@
-"""A flood of one event does not flood the log of a real gateway, which counts the lines that it leaves out."""
+"""A flood of one event: a real gateway writes a bounded number of its lines, and counts the others."""
 
 import json
 from typing import Any
