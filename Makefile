@@ -40,6 +40,7 @@ bench: setup ## Measure what messages and connections cost; an hour on an idle m
 	@$(PYTHON) -m tests.bench.websocket
 	@$(PYTHON) -m tests.bench.ocpp16
 	@$(PYTHON) -m tests.bench.state
+	@$(PYTHON) -m tests.bench.metrics
 	@$(PYTHON) -m tests.bench.upkeep
 	@$(PYTHON) -m tests.bench.authentication
 	@$(PYTHON) -m tests.bench.security_profiles
