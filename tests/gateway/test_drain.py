@@ -123,11 +123,17 @@ async def test_a_drain_with_an_absent_store_ends_after_a_limited_time_and_tries_
     autojump_clock: MockClock, left_s: float
 ) -> None:
     store = Missing()
+    written: list[float] = []
     node = SimpleNamespace(
-        store=store, incarnation="n", wait_until_seen_through=store.wait_until_seen_through, fault_counts=None
+        store=store,
+        incarnation="n",
+        wait_until_seen_through=store.wait_until_seen_through,
+        fault_counts=None,
+        fact_log=SimpleNamespace(write=lambda: written.append(trio.current_time())),
     )
     began = autojump_clock.current_time()
     await write_rest(cast("Node", node), deadline=began + left_s)
+    assert written == [began]  # The log does not wait for the store.
     assert store.asked == pytest.approx({"answers": began, "leases": began + LAST_WORDS_S})
     assert trio.current_time() == pytest.approx(began + LAST_WORDS_S + LEAVE_S)
 
