@@ -16,6 +16,9 @@ LINES_PER_SECOND = 20
 OTHER_BOUNDS = {
     # One line for each request is what an access log is for.
     "request.answered": 200,
+    # Every fact is needed after a restore, and gateway/fact_log.py writes 50 on a line. No process can store
+    # as many facts as this bound allows.
+    "facts.acknowledged": 2000,
     # gateway/refusal_log.py bounds these lines by the minute and by address.
     "handshake.refused": 120,
 }
