@@ -170,7 +170,8 @@ class Session:
             rest = link.connection.send_now(answer)
         except ConnectionClosed:
             rest = None
-        link.node.telemetry.observe_call(call.action, monotonic() - began)
+        took_s = monotonic() - began
+        link.node.telemetry.observe_call(call.action, took_s)
         return rest
 
     async def _receive_large(self, frame: bytes, began: float) -> None:

@@ -9,7 +9,8 @@ from admin.routes.event_kinds import KINDS, MEMBERS
 STATE = Path(__file__).parents[3] / "state"
 EMITTED = re.compile(r"""emit\([^'\n]*'([a-z_.]+)'""")
 # These beginnings belong to names of files, loggers and log events, not to kinds.
-NAMED = re.compile(r'"(?!(?:valkey|store|events|appendonly|packing|housekeeping|csms)\.)([a-z_]+\.[a-z_]+)"')
+_FILES = "valkey|store|events|appendonly|packing|housekeeping|csms|manifest|restore|backup"
+NAMED = re.compile(rf'"(?!(?:{_FILES})\.)([a-z_]+\.[a-z_]+)"')
 
 
 def test_the_documented_kinds_of_events_are_exactly_those_that_the_lua_scripts_emit() -> None:
