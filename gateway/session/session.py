@@ -172,7 +172,12 @@ class Session:
             rest = None
         took_s = monotonic() - began
         link.node.telemetry.observe_call(call.action, took_s)
-        return rest
+        return None if rest is None else self._finish_reply(rest)
+
+    async def _finish_reply(self, rest: Awaitable[None]) -> None:
+        # The read task also notices that the connection has ended.
+        with contextlib.suppress(ConnectionClosed):
+            await rest
 
     async def _receive_large(self, frame: bytes, began: float) -> None:
         link, protocol = self.link, self._protocol
