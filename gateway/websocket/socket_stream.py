@@ -164,6 +164,7 @@ class SocketStream:
 
     def _stop_waiting(self, _raise_cancel: object) -> trio.lowlevel.Abort:
         self._reader = None
+        self._attendant = None  # Nobody would await what it leaves.
         return trio.lowlevel.Abort.SUCCEEDED
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:

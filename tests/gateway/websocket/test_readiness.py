@@ -53,6 +53,23 @@ async def test_bytes_that_arrive_after_a_cancelled_read_are_returned_by_the_next
     theirs.close()
 
 
+async def test_bytes_that_arrive_after_an_attendance_was_cancelled_are_left_to_the_next_read() -> None:
+    """The cancelled task could not await what a message leaves."""
+    ours, theirs = pair()
+    called: list[bool] = []
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ours.attend, lambda: called.append(True) or True)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+            theirs.send(b"late")
+            ours.wake(ended=False)
+        assert not called
+        assert await ours.receive_some(100) == b"late"
+    ours.close()
+    theirs.close()
+
+
 async def test_closing_a_socket_wakes_the_task_that_reads_from_it_and_a_second_reader_is_refused() -> None:
     ours, theirs = pair()
     with trio.fail_after(60):
