@@ -8,7 +8,7 @@ name, so that nobody takes it for a whole one.
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -102,10 +102,18 @@ def read(path: Path) -> Manifest:
         found = msgspec.json.decode(text, type=Manifest)
     except msgspec.MsgspecError as error:
         raise BackupFailed(f"{path / NAME} is damaged: {error}; use another backup") from None
-    for file in found.files:
-        if PurePosixPath(file.name).is_absolute() or ".." in PurePosixPath(file.name).parts:
-            raise BackupFailed(f"{path / NAME} names a file outside the backup; use another backup")
+    if not _is_plain(found.directory) or not all(_is_within(found.directory, each) for each in found.files):
+        raise BackupFailed(f"{path / NAME} names a file outside the backup; use another backup")
     return found
+
+
+def _is_within(directory: str, file: File) -> bool:
+    return file.name.startswith(f"{directory}/") and _is_plain(file.name.removeprefix(f"{directory}/"))
+
+
+def _is_plain(name: str) -> bool:
+    """Return whether this is the name of one file, and not a path."""
+    return name not in {"", ".", ".."} and "/" not in name and "\0" not in name
 
 
 class _Form(msgspec.Struct):

@@ -22,6 +22,12 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
         ({"format": manifest.FORMAT + 1}, "has the form 2, and this release"),
         ({"files": (File("../x", 1, ""),)}, "names a file outside the backup"),
         ({"files": (File("/x", 1, ""),)}, "names a file outside the backup"),
+        ({"files": (File("appendonlydir/../../x", 1, ""),)}, "names a file outside the backup"),
+        ({"directory": ".."}, "names a file outside the backup"),
+        ({"directory": "../x", "files": ()}, "names a file outside the backup"),
+        ({"directory": "/x", "files": ()}, "names a file outside the backup"),
+        ({"directory": "", "files": ()}, "names a file outside the backup"),
+        ({"directory": "x\0", "files": ()}, "names a file outside the backup"),
         ({"files": 7}, "is damaged"),
     ],
 )
