@@ -3,6 +3,7 @@
 import gzip
 import os
 import sys
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import batched
@@ -90,7 +91,7 @@ def _read_line(path: Path, line: bytes) -> list[Fact]:
     # A container runtime may write a time in front of the line.
     try:
         found = msgspec.json.decode(line[line.find(b"{") :], type=_Line)
-    except msgspec.MsgspecError as error:
+    except (ValueError, RecursionError) as error:  # MsgspecError and UnicodeDecodeError are ValueErrors.
         sys.stderr.write(f"Warning: a line of {path} with acknowledged facts cannot be read: {error}\n")
         return []
     return found.facts
@@ -106,7 +107,7 @@ def _open(path: Path) -> Iterator[IO[bytes]]:
         file.seek(0)
         try:
             yield cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if packed else file
-        except (EOFError, gzip.BadGzipFile) as error:
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise CommandRefused(f"{path} cannot be read: {error}") from None
 
 

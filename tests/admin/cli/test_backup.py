@@ -91,6 +91,34 @@ def test_facts_that_the_store_does_not_have_are_listed(private_valkey: ValkeySer
     assert "CP" in csms("store", "missing", str(plain), env=env).stdout
 
 
+@pytest.mark.parametrize(
+    "garbage",
+    [b'"facts": [["start", "\xff"]]}', b'"facts": [["start"', b'"more": ' + b"[" * 100_000],
+    ids=["not UTF-8", "cut", "nested"],
+)
+def test_a_line_that_is_garbage_is_named_and_the_others_are_read(
+    private_valkey: ValkeyServer, tmp_path: Path, garbage: bytes
+) -> None:
+    log = tmp_path / "log"
+    line = json.dumps(LINE).encode()
+    log.write_bytes(b'{"event": "facts.acknowledged", ' + garbage + b"\n" + line + b"\n")
+    found = csms("store", "missing", str(log), env=environment(private_valkey))
+    assert "cannot be read" in found.stderr
+    assert "Traceback" not in found.stderr
+    assert "1 of 1 acknowledged starts and stops are missing" in found.stderr
+
+
+def test_a_damaged_compressed_log_is_refused_in_one_line(
+    private_valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    log = tmp_path / "log.gz"
+    packed = bytearray(gzip.compress(json.dumps(LINE).encode()))
+    packed[10:14] = b"\xff" * 4
+    log.write_bytes(packed)
+    done = csms("store", "missing", str(log), env=environment(private_valkey))
+    assert "cannot be read" in one_line(done)
+
+
 def test_logs_without_facts_are_refused(private_valkey: ValkeyServer, tmp_path: Path) -> None:
     (tmp_path / "log").write_text('{"event": "session.opened"}\n')
     done = csms("store", "missing", str(tmp_path / "log"), env=environment(private_valkey))
