@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -31,6 +31,10 @@ NEEDED_TOO = (
     "the archive of finished transactions (archive.directory), if you have one",
 )
 """What an operator needs in order to get in again, and no backup has."""
+
+
+type UnixMs = Annotated[int, msgspec.Meta(ge=0, lt=253_402_300_800_000)]
+"""Unix ms before the year 10000, which is what Python can show."""
 
 
 class File(msgspec.Struct, frozen=True):
@@ -56,8 +60,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     store: str
     partitions: int
     readable_from: int
-    begun_ms: int
-    finished_ms: int
+    begun_ms: UnixMs
+    finished_ms: UnixMs
     server: str
     run_id: str
     replication_id: str
@@ -100,7 +104,7 @@ def read(path: Path) -> Manifest:
                 " release that wrote it or a newer one"
             )
         found = msgspec.json.decode(text, type=Manifest)
-    except msgspec.MsgspecError as error:
+    except (ValueError, RecursionError) as error:  # Not each of them is a MsgspecError.
         raise BackupFailed(f"{path / NAME} is damaged: {error}; use another backup") from None
     if not _is_plain(found.directory) or not all(_is_within(found.directory, each) for each in found.files):
         raise BackupFailed(f"{path / NAME} names a file outside the backup; use another backup")

@@ -29,6 +29,7 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
         ({"directory": "", "files": ()}, "names a file outside the backup"),
         ({"directory": "x\0", "files": ()}, "names a file outside the backup"),
         ({"files": 7}, "is damaged"),
+        ({"begun_ms": 10**17}, "is damaged"),
     ],
 )
 def test_a_manifest_that_cannot_be_right_is_refused(
@@ -64,3 +65,10 @@ def test_only_whole_backups_are_listed_and_the_oldest_comes_first(tmp_path: Path
     (tmp_path / "other").mkdir()
     assert [one.manifest.begun_ms for one in manifest.list_whole(tmp_path)] == [1_000, 2_000, 3_000]
     assert list(manifest.list_unfinished(tmp_path)) == [left]
+
+
+@pytest.mark.parametrize("garbage", [b'"\xff"}', b"[" * 100_000], ids=["not UTF-8", "nested"])
+def test_a_manifest_of_garbage_is_refused(tmp_path: Path, garbage: bytes) -> None:
+    (tmp_path / manifest.NAME).write_bytes(b'{"format": 1, "server": ' + garbage)
+    with pytest.raises(BackupFailed, match="is damaged"):
+        manifest.read(tmp_path)
