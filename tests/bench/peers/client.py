@@ -80,7 +80,7 @@ class ChargePoint:
         self._frames = [Frame(message) for message in MESSAGES[name](self.transaction)]
 
     def finish(self) -> None:
-        """Send what is left of a pair, so that no transaction stays open that the next pair does not expect."""
+        """Send what is left of a pair, so that no transaction stays open."""
         while self._next:
             self.send()
             while not self.receive():
@@ -128,9 +128,12 @@ class Load(NamedTuple):
     latencies: list[float]
     """Empty after `saturate`."""
 
-    def percentile(self, share: float) -> float:
-        ordered = sorted(self.latencies) or [float("nan")]
-        return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+    def percentile_ms(self, share: float) -> float | None:
+        """Return None if no call was answered."""
+        if not self.latencies:
+            return None
+        ordered = sorted(self.latencies)
+        return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1e3
 
 
 def saturate(fleet: Sequence[ChargePoint], seconds: float) -> Load:

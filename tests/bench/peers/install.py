@@ -34,8 +34,10 @@ def _install_python(missing: list[str]) -> Path | None:
     python = directory / "bin" / "python"
     if not _is_done(directory, [wanted]):
         subprocess.run([sys.executable, "-m", "venv", "--clear", directory], check=True)
-        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
-        if subprocess.run([*pip, "-r", wanted], stderr=subprocess.PIPE, check=False).returncode:
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        if subprocess.run(
+            [*pip, "--require-hashes", "-r", str(wanted)], stderr=subprocess.PIPE, check=False
+        ).returncode:
             missing.append("ocpp, websockets, uvloop, picows: pip could not install them")
             return None
         _note(directory, [wanted])

@@ -71,9 +71,12 @@ def measure_load(
     load = saturate(busy, seconds)
     cell = _make_cell(name, message, len(busy), load, clock.read())
     if latency:
-        calls = cell.rate * (2 if message == "start-stop" else 1)
-        half = send_at_rate(busy, calls * _HALF, seconds)
-        cell.p50_ms, cell.p99_ms = (half.percentile(share) * 1e3 for share in (0.5, 0.99))
+        calls = 2 if message == "start-stop" else 1
+        clock = Clock(server)
+        half = send_at_rate(busy, cell.rate * calls * _HALF, seconds)
+        cell.p50_ms, cell.p99_ms = half.percentile_ms(0.5), half.percentile_ms(0.99)
+        if half.answered:
+            cell.half_us = clock.read()[0] / half.answered * calls * 1e6
     for one in busy:
         one.finish()
     return cell

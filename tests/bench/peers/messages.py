@@ -1,8 +1,8 @@
 """The calls of a charge point as frames that are masked beforehand, so that a call costs the client little.
 
 A frame has places that change from call to call: digits (of the message id and of a reading) and seconds with
-milliseconds (of a timestamp), whose masked forms are in tables, and the id of a transaction. The four bytes of
-the mask are the same, so that a place may stand anywhere in a frame.
+milliseconds (of a timestamp), whose masked forms are in tables, and the id of a transaction. The four bytes
+of the mask are the same, so that a place may stand anywhere in a frame.
 """
 
 import json

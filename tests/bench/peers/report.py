@@ -1,6 +1,6 @@
 """The tables and plots of a run, as Markdown and SVG."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 from xml.sax.saxutils import escape
 
@@ -32,7 +32,9 @@ def make_tables(results: Results) -> str:
             f"{connections:,} connections, CPU of the server for each message in us (lowest to highest):\n"
         )
         parts.append(_cpu_table(results, connections))
-    if any(one.p99_ms is not None for one in results.cells):
+    if any(one.half_us is not None for one in results.cells):
+        parts.append("CPU of the server for each message in us, saturated / at half of that rate:\n")
+        parts.append(_half_table(results))
         parts.append("Latency at half of the saturated rate in ms, as p50 / p99, and that rate a second:\n")
         parts.append(_latency_table(results))
     if results.idle or results.connecting:
@@ -64,9 +66,27 @@ def _cpu_table(results: Results, connections: int) -> str:
     )
 
 
-def _latency_table(results: Results) -> str:
-    columns = [(message, count) for count in results.connections() for message in results.messages()]
+def _half_table(results: Results) -> str:
+    """Show whether a message costs another amount of CPU when the server is less busy."""
 
+    def cell(server: str, message: str, count: int) -> str:
+        found = results.find(server, message, count)
+        full, half = median(found, lambda one: one.us), median(found, lambda one: one.half_us)
+        return "" if full is None or half is None else f"{full:.1f} / {half:.1f}"
+
+    return _table_of_columns(results, cell)
+
+
+def _table_of_columns(results: Results, cell: Callable[[str, str, int], str]) -> str:
+    """Make a table with a column for each message and each number of connections."""
+    columns = [(message, count) for count in results.connections() for message in results.messages()]
+    return make_table(
+        ("Server", *(f"{WORDS[message]}, {count:,}" for message, count in columns)),
+        ((title, *(cell(server, *column) for column in columns)) for server, title in results.titles.items()),
+    )
+
+
+def _latency_table(results: Results) -> str:
     def cell(server: str, message: str, count: int) -> str:
         found = results.find(server, message, count)
         p50, p99 = median(found, lambda one: one.p50_ms), median(found, lambda one: one.p99_ms)
@@ -75,10 +95,7 @@ def _latency_table(results: Results) -> str:
             "" if p50 is None or p99 is None or rate is None else f"{p50:.2f} / {p99:.2f} ({rate / 2:,.0f})"
         )
 
-    return make_table(
-        ("Server", *(f"{WORDS[message]}, {count:,}" for message, count in columns)),
-        ((title, *(cell(server, *column) for column in columns)) for server, title in results.titles.items()),
-    )
+    return _table_of_columns(results, cell)
 
 
 def _connection_table(results: Results) -> str:
@@ -151,11 +168,15 @@ def _draw(results: Results, message: str) -> str:
     longest = max((value for _, values in rows for value in values), default=0.0) or 1.0
     height = 40 + len(rows) * (_BAR * len(counts) + 10)
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_LEFT + _WIDTH + 70}" height="{height}"'
-        ' font-family="sans-serif" font-size="12">',
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{_LEFT + _WIDTH + 70}" height="{height}"'
+            ' font-family="sans-serif" font-size="12">'
+        ),
         '<rect width="100%" height="100%" fill="white"/>',
-        f'<text x="8" y="18" font-weight="bold">{escape(WORDS[message])}: us of CPU for each message, with '
-        f"{' and '.join(f'{count:,}' for count in counts)} connections</text>",
+        (
+            f'<text x="8" y="18" font-weight="bold">{escape(WORDS[message])}: us of CPU for each message, '
+            f"with {' and '.join(f'{count:,}' for count in counts)} connections</text>"
+        ),
     ]
     top = 30
     for title, values in rows:

@@ -29,6 +29,8 @@ class Cell(msgspec.Struct):
     server_share: float
     """Of a core. The server was saturated if it is near 1."""
     client_share: float
+    half_us: float | None = None
+    """Like `us`, at half of `rate`."""
     p50_ms: float | None = None
     p99_ms: float | None = None
 

@@ -48,7 +48,11 @@ def find_kinds(installed: Installed) -> dict[str, Kind]:
     """Return what can be measured on this machine, by the name that `--servers` takes."""
     nothing = "nothing"
     kinds = {
-        "csms": Kind("csms", "all but heartbeats, with fsync before the answer", _run_csms),
+        "csms": Kind(
+            "csms",
+            "starts, stops, meter values and statuses, before the answer (`appendfsync always`)",
+            _run_csms,
+        ),
         "trio": Kind(
             "limit: bare Trio", nothing, partial(_run_python, Path(sys.executable), "trio_responder")
         ),

@@ -1,4 +1,6 @@
-"""A central system made with the package `ocpp` on `websockets`, which checks every payload by OCPP's schemas.
+"""A central system made with the package `ocpp` on `websockets`.
+
+It checks every payload by the schemas of OCPP.
 
 With the third argument `uvloop` it runs on uvloop instead of asyncio's own loop. It stores nothing.
 """
@@ -6,7 +8,7 @@ With the third argument `uvloop` it runs on uvloop instead of asyncio's own loop
 import asyncio
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
@@ -64,7 +66,7 @@ async def handle(connection: ServerConnection) -> None:
 
 
 async def run() -> None:
-    listen: Callable[..., serve] = partial(
+    listen: Callable[..., AbstractAsyncContextManager[Server]] = partial(
         serve,
         handle,
         "127.0.0.1",
