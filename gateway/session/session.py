@@ -4,9 +4,9 @@
 the work of a session.
 
 The read task takes one frame after another, except that a Heartbeat is answered by the task that watches all
-sockets, because that needs no wait. For a call, the read task runs the handler and sends the answer
-before it reads the next frame. The read task waits only for the socket and for Redis. Handlers cannot call
-the charge point, so the read task never waits for an answer that only the read task could receive.
+sockets, because that needs no wait. For a call, the read task runs the handler and sends the answer before it
+reads the next frame. The read task waits only for the socket and for Redis. Handlers cannot call the charge
+point, so the read task never waits for an answer that only the read task could receive.
 
 The command task sends the commands of operators, one at a time (`calls.py`). The command task exists only
 while there are commands.
