@@ -23,6 +23,10 @@ from state.store import StoreConfig, open_store
 from state.transactions.acknowledged import Fact, find_missing
 
 _AT_ONCE = 1000
+_DIGITS = 10
+"""Digits of the largest transaction id, which is an int32."""
+_LONGEST = 1 << 20
+"""Bytes of a line. What is longer did not come from a gateway, and is read in pieces."""
 _MARK = b'"facts.acknowledged"'
 
 
@@ -75,7 +79,7 @@ def _read_all(paths: Iterable[Path]) -> dict[Fact, None]:
     lines = 0
     for path in paths:
         with _open(path) as opened:
-            for line in opened:
+            while line := opened.readline(_LONGEST):
                 if _MARK in line:
                     lines += 1
                     facts |= dict.fromkeys(_read_line(path, line))
@@ -131,7 +135,7 @@ def _without_archived(facts: Iterable[Fact], directory: Path) -> list[Fact]:
 
 def _is_archived(reader: Any, fact: Fact) -> bool:
     text = str(fact.transaction_id)
-    if not (text.isascii() and text.isdecimal()):
+    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
         return False
     found = reader.find(fact.tenant, fact.charge_point, int(text))
     if found is None:

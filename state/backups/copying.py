@@ -7,6 +7,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from state.backups.failures import BackupFailed
+from state.backups.opening import open_regular
 from state.embedded.resp_walk import walk
 
 type Report = Callable[[int], None]
@@ -73,7 +74,7 @@ def cut(path: Path) -> int:
 def digest_of(path: Path, report: Report) -> tuple[int, str]:
     """Return the size and the SHA-256 of a file. Raises OSError."""
     digest, size = sha256(), 0
-    with path.open("rb", buffering=0) as file:
+    with os.fdopen(open_regular(path), "rb", buffering=0) as file:
         while piece := file.read(_PIECE):
             digest.update(piece)
             size += len(piece)

@@ -12,6 +12,7 @@ from state.backups.directory import describe, require_room
 from state.backups.durable import sync_directory
 from state.backups.failures import BackupFailed
 from state.backups.manifest import File, Manifest
+from state.backups.opening import open_regular
 
 _UNFINISHED = "restore.unfinished"
 _HARMLESS = frozenset({"lost+found", _UNFINISHED})
@@ -82,7 +83,7 @@ def _unfinished(directory: Path) -> Iterator[Path]:
 def _copy_file(path: Path, target: Path, file: File, report: Report) -> None:
     source = path / file.name
     try:
-        handle = os.open(source, os.O_RDONLY)
+        handle = open_regular(source)
     except OSError as error:
         raise _unreadable(source, error) from None
     try:

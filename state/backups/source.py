@@ -5,15 +5,14 @@ file that is open keeps its content, so a rewrite does not disturb a copy, and c
 off. The base and all files of commands but the last never change, and the last one only grows.
 """
 
-import errno
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from state.backups.failures import BackupFailed
+from state.backups.opening import open_regular
 from state.embedded.data_files import DataFile, parse
 
 _ATTEMPTS = 20
@@ -108,8 +107,6 @@ def _unreadable(error: OSError, path: Path) -> BackupFailed:
 
 
 def _open(stack: ExitStack, path: Path) -> OpenFile:
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # A pipe must not stop us here.
+    handle = open_regular(path)
     stack.callback(os.close, handle)
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     return OpenFile(path.name, handle)

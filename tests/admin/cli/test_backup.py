@@ -93,8 +93,13 @@ def test_facts_that_the_store_does_not_have_are_listed(private_valkey: ValkeySer
 
 @pytest.mark.parametrize(
     "garbage",
-    [b'"facts": [["start", "\xff"]]}', b'"facts": [["start"', b'"more": ' + b"[" * 100_000],
-    ids=["not UTF-8", "cut", "nested"],
+    [
+        b'"facts": [["start", "\xff"]]}',
+        b'"facts": [["start"',
+        b'"more": ' + b"[" * 100_000,
+        b'"more": "' + b"x" * (3 << 20) + b'"}',
+    ],
+    ids=["not UTF-8", "cut", "nested", "endless"],
 )
 def test_a_line_that_is_garbage_is_named_and_the_others_are_read(
     private_valkey: ValkeyServer, tmp_path: Path, garbage: bytes

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,8 +36,25 @@ def _flip(path: Path) -> None:
     path.write_bytes(content[:-3] + bytes([content[-3] ^ 1]) + content[-2:])
 
 
+def _put_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _link_to_endless(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
 @pytest.mark.parametrize(
-    ("harm", "words"), [(Path.unlink, "is missing"), (_cut, "were written"), (_flip, "is damaged")]
+    ("harm", "words"),
+    [
+        (Path.unlink, "is missing"),
+        (_cut, "were written"),
+        (_flip, "is damaged"),
+        (_put_pipe, "not a regular file"),
+        (_link_to_endless, "not a regular file"),
+    ],
 )
 async def test_a_damaged_backup_is_neither_verified_nor_restored(
     backup: Backup, tmp_path: Path, harm: Callable[[Path], None], words: str
