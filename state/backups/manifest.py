@@ -89,6 +89,11 @@ def write(directory: Path, manifest: Manifest) -> None:
 
 def read(path: Path) -> Manifest:
     """Read the manifest of a backup. Raises BackupFailed."""
+    if path.name.endswith(UNFINISHED):
+        raise BackupFailed(
+            f"{path} is not a whole backup, because it failed, was killed or is still being written; csms"
+            " backup list names the whole ones"
+        )
     try:
         text = (path / NAME).read_bytes()
     except (FileNotFoundError, NotADirectoryError):

@@ -67,6 +67,14 @@ def test_only_whole_backups_are_listed_and_the_oldest_comes_first(tmp_path: Path
     assert list(manifest.list_unfinished(tmp_path)) == [left]
 
 
+def test_an_unfinished_backup_is_refused_even_if_it_has_a_manifest(tmp_path: Path) -> None:
+    left = tmp_path / f"{manifest.name_of(1_000)}{manifest.UNFINISHED}"
+    left.mkdir()
+    manifest.write(left, a_manifest())
+    with pytest.raises(BackupFailed, match="is not a whole backup"):
+        manifest.read(left)
+
+
 @pytest.mark.parametrize("garbage", [b'"\xff"}', b"[" * 100_000], ids=["not UTF-8", "nested"])
 def test_a_manifest_of_garbage_is_refused(tmp_path: Path, garbage: bytes) -> None:
     (tmp_path / manifest.NAME).write_bytes(b'{"format": 1, "server": ' + garbage)
