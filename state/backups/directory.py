@@ -57,13 +57,13 @@ def require_apart(directory: Path, store_directory: Path) -> None:
         )
 
 
-def require_room(directory: Path, size: int) -> None:
-    """Raise BackupFailed if a backup of this size does not fit."""
+def require_room(directory: Path, size: int, advice: str) -> None:
+    """Raise BackupFailed, with what to do, if the files of a backup do not fit."""
     free = shutil.disk_usage(directory).free
     if free < size + _SPARE:
         raise BackupFailed(
             f"the backup needs {size + _SPARE:,} bytes, and the disk of {directory} has {free:,} bytes free;"
-            " free some, or keep fewer backups (--keep)"
+            f" {advice}"
         )
 
 

@@ -40,7 +40,7 @@ def restore(path: Path, store_directory: Path, report: Report) -> Manifest:
     _require_empty(store_directory)
     try:
         store_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        require_room(store_directory, found.bytes)
+        require_room(store_directory, found.bytes, "free some, or use a larger disk")
         with _unfinished(store_directory) as unfinished:
             for file in found.files:
                 _copy_file(path, unfinished, file, report)

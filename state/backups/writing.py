@@ -22,7 +22,7 @@ from state.backups.source import read_names
 
 def write(origin: Origin, target: Path, report: Report) -> Backup:
     """Write a whole backup to the directory `target`, which must be locked. Raises BackupFailed."""
-    directory.require_room(target, sum(origin.sizes))
+    directory.require_room(target, sum(origin.sizes), "free some, or keep fewer backups (--keep)")
     name = manifest.name_of(origin.draft.begun_ms)
     with directory.unfinished(target, name) as path:
         done = _fill(origin, path, report)

@@ -128,8 +128,8 @@ async def test_a_full_disk_leaves_no_backup_and_the_next_one_succeeds(
 
 
 def test_a_backup_that_does_not_fit_is_not_begun(tmp_path: Path) -> None:
-    with pytest.raises(BackupFailed, match="bytes free; free some, or keep fewer backups"):
-        directory.require_room(tmp_path, 1 << 60)
+    with pytest.raises(BackupFailed, match="bytes free; free some room"):
+        directory.require_room(tmp_path, 1 << 60, "free some room")
 
 
 def test_only_one_process_writes_to_a_directory(tmp_path: Path) -> None:
