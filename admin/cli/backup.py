@@ -14,8 +14,8 @@ from cyclopts import App, Parameter
 from cyclopts.types import PositiveInt
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
-from rich.table import Table
 
+from admin.cli.api.output import print_rows
 from admin.cli.failures import CommandRefused, report_failures
 from gateway.service import logs
 from gateway.service.config import load
@@ -130,12 +130,7 @@ def list_(backups: Backups, *, json: Json = False) -> None:
                 line = {"backup": str(one.path), **msgspec.to_builtins(one.manifest)}
                 print(msgspec.json.encode(line).decode())  # noqa: T201  the purpose of the command
             return
-        table = Table("backup", "begun", "bytes", "store", "written by")
-        for one in found:
-            has = one.manifest
-            row = one.path.name, _text(has.begun_ms), f"{has.bytes:,}", has.store, f"csms {has.written_by}"
-            table.add_row(*row)
-        Console().print(table)
+        print_rows("table", (_row(one) for one in found))
 
 
 @app.command
@@ -175,6 +170,17 @@ def restore(backup: OneBackup, store_directory: StoreDirectory) -> None:
             *(f"- Have at hand: {needed}." for needed in found.needed_too),
             "- Run csms store missing with the logs of the gateways. It lists what was acknowledged later.",
         )
+
+
+def _row(backup: Backup) -> dict[str, str]:
+    """Return what the table shows. The name says when the backup was begun."""
+    has = backup.manifest
+    return {
+        "backup": backup.path.name,
+        "bytes": f"{has.bytes:,}",
+        "store": has.store,
+        "written by": f"csms {has.written_by}",
+    }
 
 
 def _text(at_ms: int) -> str:

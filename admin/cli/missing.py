@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import batched
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal, cast
+from typing import IO, Annotated, Any, cast
 
 import msgspec
 import trio
 from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
 
+from admin.cli.api.options import Form
+from admin.cli.api.output import print_rows
 from admin.cli.failures import CommandRefused, report_failures
 from gateway.service import logs
 from gateway.service.config import load
@@ -40,7 +40,7 @@ def missing(
     /,
     *,
     config: Path | None = None,
-    output: Literal["table", "json"] = "table",
+    output: Form = "table",
 ) -> None:
     """List the acknowledged starts and stops that the store does not have now.
 
@@ -67,8 +67,8 @@ def missing(
         found = trio.run(_find, loaded.store, list(facts))
         if loaded.archive.directory is not None:
             found = _without_archived(found, Path(loaded.archive.directory))
-        _print(found, output)
         if found:
+            print_rows(output, (msgspec.structs.asdict(fact) for fact in found))
             raise CommandRefused(f"{len(found)} of {len(facts)} acknowledged starts and stops are missing")
         sys.stderr.write(f"The store has all {len(facts)} acknowledged starts and stops.\n")
 
@@ -141,16 +141,3 @@ def _is_archived(reader: Any, fact: Fact) -> bool:
     if found is None:
         return False
     return fact.kind == "start" or reader.read_head(found).transaction.stopped_at is not None
-
-
-def _print(facts: Sequence[Fact], output: Literal["table", "json"]) -> None:
-    if output == "json":
-        for fact in facts:
-            line = {name: getattr(fact, name) for name in Fact.__struct_fields__}
-            print(msgspec.json.encode(line).decode())  # noqa: T201  the purpose of the command
-    elif facts:
-        table = Table(*Fact.__struct_fields__)
-        for fact in facts:
-            row = (getattr(fact, name) for name in Fact.__struct_fields__)
-            table.add_row(*("" if value is None else str(value) for value in row))
-        Console().print(table)

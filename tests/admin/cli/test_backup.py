@@ -42,6 +42,8 @@ def test_a_backup_is_written_listed_verified_and_restored(
     assert ["Removed 1 older backups." in one for one in said] == [False, False, True]
     listed = [json.loads(line) for line in csms("backup", "list", backups, "--json").stdout.splitlines()]
     assert len(listed) == 2
+    table = csms("backup", "list", backups).stdout
+    assert [Path(one["backup"]).name in table for one in listed] == [True, True]
     noted = read_note(private_valkey)
     assert (noted.store, noted.finished_ms, noted.bytes) == (
         listed[-1]["store"],
@@ -88,7 +90,7 @@ def test_facts_that_the_store_does_not_have_are_listed(private_valkey: ValkeySer
     assert found.returncode == 1
     assert "1 of 1 acknowledged starts and stops are missing" in found.stderr
     assert [json.loads(line)["transaction_id"] for line in found.stdout.splitlines()] == [7]
-    assert "CP" in csms("store", "missing", str(plain), env=env).stdout
+    assert "2026-11-30T00:00:00Z" in csms("store", "missing", str(plain), env=env).stdout
 
 
 @pytest.mark.parametrize(
