@@ -228,8 +228,8 @@ def _summary(found: list[Sizes]) -> str:
     return f"""In short: 100,000 charge points need {middle.gateways.count} gateways of one vCPU and
         {write(middle.gateways.gib)} GiB each, one store with {write(middle.store.memory_gib)} GiB of memory,
         and two admin processes. That is {write(middle.vcpu_per_thousand)} vCPU and
-        {write(middle.gib_per_thousand)} GiB for 1,000 charge points. Memory for sessions decides how many
-        gateways there are, and not the processor."""
+        {write(middle.gib_per_thousand)} GiB for 1,000 charge points. The number of sessions decides how
+        many gateways there are, and not the processor."""
 
 
 def _rows(found: list[Sizes]) -> list[tuple[str, ...]]:

@@ -18,7 +18,15 @@ class Figure(Enum):
         "Memory of a gateway without sessions, after storms",
         ("see [measurements](measurements.md#the-memory-of-a-gateway-after-reconnect-storms)"),
     )
-    IDLE_US = 5.0, "us", "CPU of a gateway for a second of an idle session, with a PING a minute", _FLEET
+    IDLE_US = (
+        5.0,
+        "us",
+        (
+            "CPU of a gateway for a second of an idle session, with a PING a minute, and with a Heartbeat"
+            " each 300 s, which the arithmetic subtracts"
+        ),
+        _FLEET,
+    )
     GATEWAY_EMPTY_US = 12_000.0, "us", "CPU of a gateway for a second without sessions", _FLEET
     HEARTBEAT_US = 225.0, "us", "CPU of a gateway for a Heartbeat", _FLEET
     VALUES_US = 525.0, "us", "CPU of a gateway for a MeterValues", _FLEET
