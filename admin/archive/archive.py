@@ -22,6 +22,7 @@ from admin.archive.index import Found, Index, Listed, Row
 from admin.archive.lines import Line
 from admin.archive.manifest import Entry
 from admin.archive.records import FORMAT, Record, RecordUnreadable, decode, decode_head
+from state.durable import sync_directory
 from state.meta import release
 from state.transactions.listing import index_name
 from state.transactions.unpacked_values import Rough
@@ -66,7 +67,7 @@ class Archive:
 
     def write_id(self, id_: str) -> None:
         _write_durably(self.directory / ID, id_.encode() + b"\n")
-        _sync(self.directory)
+        sync_directory(self.directory)
 
     @contextmanager
     def new_file(self, tenant: str, day: str) -> Iterator["NewFile"]:
@@ -116,7 +117,7 @@ class NewFile:
         _make_directories(self._directory, target.parent)
         _write_durably(self._directory / WRITING, self.name.encode())
         self._writer.path.rename(target)
-        _sync(target.parent)
+        sync_directory(target.parent)
         entry = Entry(
             sequence=self._sequence,
             file=self.name,
@@ -336,21 +337,13 @@ def _make_directories(root: Path, path: Path) -> None:
         return
     _make_directories(root, path.parent)
     path.mkdir(mode=0o700)
-    _sync(path.parent)
+    sync_directory(path.parent)
 
 
 def _write_durably(path: Path, content: bytes) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         os.write(handle, content)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
         os.fsync(handle)
     finally:
         os.close(handle)

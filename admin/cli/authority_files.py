@@ -6,7 +6,6 @@ from typing import Final
 
 from cryptography import x509
 
-from admin.cli.private_files import write_private
 from admin.pki.authority import (
     FAMILIES,
     ISSUING_FILES,
@@ -17,6 +16,7 @@ from admin.pki.authority import (
     write_key,
     write_pem,
 )
+from state.durable import write_private
 
 ROOTS_FILE: Final = "roots.pem"
 """The roots of both families, which charge points trust."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from admin.cli.private_files import write_private
+from state.durable import write_private
 
 DEMO_TENANT = "demo"
 """The tenant that `csms up` makes, and to which the token in the data directory belongs."""

@@ -13,7 +13,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from admin.cli.authority_files import CLIENT_AUTHORITIES_FILE, SERVER_NAMES, create_directory, save_pair
-from admin.cli.private_files import write_private
 from admin.pki.authority import (
     FAMILIES,
     SERVER_DAYS,
@@ -26,6 +25,7 @@ from admin.pki.authority import (
     write_pem,
 )
 from gateway.service.config import ConfigError
+from state.durable import write_private
 
 _ORGANISATION = "csms development"
 _RENEW_DAYS = 30

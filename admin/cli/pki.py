@@ -20,7 +20,6 @@ from admin.cli.authority_files import (
     save_pair,
 )
 from admin.cli.failures import CommandRefused, report_failures
-from admin.cli.private_files import write_private
 from admin.pki.authority import (
     FAMILIES,
     ISSUING_FILES,
@@ -32,6 +31,7 @@ from admin.pki.authority import (
     revocation_list,
 )
 from gateway.service.config import load as load_config
+from state.durable import write_private
 from state.features import issued_certificates
 from state.store import StoreConfig, open_store
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from state.backups import manifest
-from state.backups.durable import sync_directory
 from state.backups.failures import BackupFailed
+from state.durable import sync_directory
 
 _LOCK = "backup.lock"
 _SPARE = 16 << 20

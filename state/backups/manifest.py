@@ -14,8 +14,8 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from state import keys, meta
-from state.backups.durable import write_file
 from state.backups.failures import BackupFailed
+from state.durable import write_private
 
 FORMAT = 1
 """The form of the manifest. A release reads all forms up to its own."""
@@ -84,7 +84,7 @@ def name_of(begun_ms: int) -> str:
 
 def write(directory: Path, manifest: Manifest) -> None:
     """Write the manifest durably and at once. Raises OSError."""
-    write_file(directory / NAME, msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+    write_private(directory / NAME, msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
 
 
 def read(path: Path) -> Manifest:

@@ -9,10 +9,10 @@ from pathlib import Path
 from state.backups import copying, manifest
 from state.backups.copying import Report
 from state.backups.directory import describe, require_room
-from state.backups.durable import sync_directory
 from state.backups.failures import BackupFailed
 from state.backups.manifest import File, Manifest
 from state.backups.opening import open_regular
+from state.durable import sync_directory
 
 _UNFINISHED = "restore.unfinished"
 _HARMLESS = frozenset({"lost+found", _UNFINISHED})

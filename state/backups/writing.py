@@ -13,11 +13,11 @@ import msgspec
 
 from state.backups import copying, directory, manifest
 from state.backups.copying import Report
-from state.backups.durable import sync_directory, write_file
 from state.backups.failures import BackupFailed
 from state.backups.manifest import Backup, File, Manifest
 from state.backups.origin import Origin
 from state.backups.source import read_names
+from state.durable import sync_directory, write_private
 
 
 def write(origin: Origin, target: Path, report: Report) -> Backup:
@@ -62,7 +62,7 @@ def _write_manifest(origin: Origin, files: Path) -> File:
         f"file {each.name} seq {each.number} type {each.kind}\n"
         for each in read_names(source.manifest_path, source.manifest)
     ).encode()
-    write_file(files / source.manifest_path.name, text)
+    write_private(files / source.manifest_path.name, text)
     return File(f"{files.name}/{source.manifest_path.name}", len(text), sha256(text).hexdigest())
 
 

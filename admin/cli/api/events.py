@@ -13,7 +13,7 @@ from admin.cli.api.output import print_event, warn
 from admin.cli.api.sse import Seen
 from admin.cli.api.sse import follow as follow_stream
 from admin.cli.failures import CommandRefused
-from admin.cli.private_files import write_private
+from state.durable import write_private
 
 _COLUMNS = ("at", "kind", "charge_point", "data")
 _CURSOR_MAX = 8_000

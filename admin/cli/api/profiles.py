@@ -12,8 +12,8 @@ import msgspec
 
 from admin.cli.data_dir import DEMO_TENANT, to_toml
 from admin.cli.failures import CommandRefused
-from admin.cli.private_files import write_private
 from gateway.service.config import read_secret
+from state.durable import write_private
 
 DEFAULT_DATA_DIR = Path("csms-data")
 _HOW = (

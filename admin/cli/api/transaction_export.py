@@ -16,7 +16,7 @@ from admin.cli.api.files import open_result
 from admin.cli.api.options import Form
 from admin.cli.api.output import warn
 from admin.cli.failures import CommandRefused
-from admin.cli.private_files import write_private
+from state.durable import write_private
 
 _WAITS = httpx.Timeout(60, connect=10, read=600)
 """The server sends nothing while it searches for what the filters leave over."""

@@ -1,4 +1,4 @@
-"""Write files that only their owner may read. A crash leaves either the old or the new content."""
+"""Writes that are on disk when they return. A crash leaves either the old or the new content."""
 
 import os
 import tempfile
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write `content` with mode 0600, durably. Raises OSError."""
+    """Write a file that only its owner may read (mode 0600). Raises OSError."""
     # mkstemp gives the file the mode 0600.
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -18,8 +18,13 @@ def write_private(path: Path, content: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    directory = os.open(path.parent, os.O_RDONLY)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make durable which files are in a directory. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(directory)
+        os.fsync(handle)
     finally:
-        os.close(directory)
+        os.close(handle)
