@@ -180,17 +180,21 @@ class SocketStream:
             return self.send_all(data)
         if self._closed:
             raise trio.ClosedResourceError
-        data = self._seal(data)
+        rest = self._send_part(self._seal(data))
+        return None if rest is None else self._push(rest)
+
+    def _send_part(self, sealed: bytes | bytearray | memoryview) -> memoryview | None:
+        """Return what the kernel does not take now, or None. No other frame may come before the rest."""
         try:
-            taken = self._socket.send(data)
+            taken = self._socket.send(sealed)
         except (BlockingIOError, InterruptedError):
             taken = 0
         except OSError as error:
             raise self._explain(error) from error
-        if taken == len(data):
+        if taken == len(sealed):
             return None
-        self._busy = trio.Event()  # No other frame may come before the rest.
-        return self._push(memoryview(data)[taken:])
+        self._busy = trio.Event()
+        return memoryview(sealed)[taken:]
 
     def send_at_once(self, data: bytes, start_soon: StartSoon) -> None:
         """Send bytes without waiting, so that a timer may send too.
@@ -203,17 +207,9 @@ class SocketStream:
             raise trio.ClosedResourceError
         sealed = self._seal(data)
         if self._busy is None:
-            try:
-                taken = self._socket.send(sealed)
-            except (BlockingIOError, InterruptedError):
-                taken = 0
-            except OSError as error:
-                raise self._explain(error) from error
-            if taken == len(sealed):
-                return
-            self._busy = trio.Event()
-            self._backlog = bytearray(memoryview(sealed)[taken:])
-            start_soon(self._push_backlog)
+            if (rest := self._send_part(sealed)) is not None:
+                self._backlog = bytearray(rest)
+                start_soon(self._push_backlog)
         elif len(self._backlog or b"") + len(sealed) <= BACKLOG_BYTES:
             self._backlog = (self._backlog or bytearray()) + sealed
         else:
@@ -234,7 +230,6 @@ class SocketStream:
         return data
 
     async def _push(self, left: memoryview) -> None:
-        busy = self._busy = trio.Event() if self._busy is None else self._busy
         sent = False
         try:
             with trio.move_on_after(self._send_s):
@@ -248,8 +243,9 @@ class SocketStream:
         except OSError as error:
             raise self._explain(error) from error
         finally:
+            if self._busy is not None:
+                self._busy.set()
             self._busy = None
-            busy.set()
             if not sent:  # The frame was cut in the middle, so the peer could not read anything after it.
                 self.abort()
         if not sent:
