@@ -5,18 +5,16 @@ After a restore of the store from a backup, these lines are all that is left of 
 one for each `FACTS_PER_LINE` facts. The entries have no id tag, because an id tag opens a charging session.
 """
 
-from typing import Literal
-
+import msgspec
 import structlog
 import trio
+
+from state.transactions.acknowledged import Fact
 
 log = structlog.get_logger()
 
 FACTS_PER_LINE = 50
 EVERY_S = 1.0
-
-type Fact = tuple[Literal["start", "stop"], str, str, int | str | None, int | None, str, int | None]
-"""Kind, tenant, charge point, transaction id, connector (of a start), time as sent, and meter value in Wh."""
 
 
 class FactLog:
@@ -38,7 +36,7 @@ class FactLog:
     def write(self) -> None:
         if self._facts:
             facts, self._facts = self._facts, []
-            log.info("facts.acknowledged", facts=facts)
+            log.info("facts.acknowledged", facts=[msgspec.structs.astuple(fact) for fact in facts])
 
     async def _write_later(self) -> None:
         try:

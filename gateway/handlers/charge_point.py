@@ -8,7 +8,6 @@ from functools import partial
 import msgspec
 import trio
 
-from gateway.fact_log import Fact
 from gateway.ocpp16.faults import timestamps
 from gateway.ocpp16.faults.reading import AsSent
 from gateway.ocpp16.faults.table import FaultName
@@ -18,6 +17,7 @@ from state.store import Store
 from state.tenants.tenants import SecurityProfile
 from state.transactions import Start
 from state.transactions import as_sent as stored_parts
+from state.transactions.acknowledged import Fact
 
 CATCH_UP_S = 5.0
 

@@ -20,6 +20,7 @@ from state.features import charging_profiles, reservations
 from state.tenants.id_tags import IdTag
 from state.transactions import failed_starts, remote_starts
 from state.transactions import meter_values as values
+from state.transactions.acknowledged import Fact
 from state.transactions.running import Open, read_start_times
 
 OFFLINE_AFTER_MS = 120_000
@@ -169,7 +170,7 @@ async def start_transaction(
         id_ = transactions.public_id(lease.keys.id, outcome.id)
         charge_point.see_through(failed_starts.note, store, lease.keys, id_)
     keys, connector = lease.keys, request.connector_id
-    charge_point.fact = (
+    charge_point.fact = Fact(
         "start",
         keys.tenant,
         keys.id,
@@ -234,7 +235,7 @@ async def stop_transaction(
         await transactions.release_hold(charge_point.store, charge_point.lease.keys, outcome.hold)
     peculiarities.check_stop(request, outcome, stop.stopped_ms, charge_point)
     keys, id_ = charge_point.lease.keys, request.transaction_id
-    charge_point.fact = ("stop", keys.tenant, keys.id, id_, None, request.timestamp, request.meter_stop)
+    charge_point.fact = Fact("stop", keys.tenant, keys.id, id_, None, request.timestamp, request.meter_stop)
     return core.StopTransactionResult(
         id_tag_info=msgspec.json.decode(outcome.answer, type=IdTagInfo) if outcome.answer else None
     )

@@ -14,7 +14,7 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     """A start or a stop as a gateway logged it (`facts.acknowledged`).
 
     `transaction_id` is the id as the charge point sent it, or the one that the start got. `timestamp` is the
-    time that the charge point sent, and `meter` is its meter value in Wh.
+    time that the charge point sent, and `meter` is its meter value in Wh. A stop has no `connector_id`.
     """
 
     kind: Literal["start", "stop"]
