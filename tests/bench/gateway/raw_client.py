@@ -16,31 +16,41 @@ type MakePayload = Callable[[int], bytes]
 _ANSWER_S = 10.0
 
 
+def open_websocket(
+    port: int, path: str, tls: ssl.SSLContext | None, number: int, *, patience_s: float
+) -> socket.socket:
+    """Connect to a port of this machine, and upgrade. Each wait takes at most `patience_s`.
+
+    One source address has about 28,000 ports, so the connections use several addresses, by their `number`.
+    Raises ConnectionError or OSError.
+    """
+    source = (f"127.0.0.{2 + number % 50}", 0)
+    opened = socket.create_connection(("127.0.0.1", port), patience_s, source)
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if tls is not None:
+        opened = tls.wrap_socket(opened, server_hostname="localhost")
+    opened.sendall(
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n".encode()
+    )
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        part = opened.recv(4096)
+        if not part:
+            raise ConnectionError(f"the server closed the connection after {head!r}")
+        head += part
+    if b" 101 " not in head.partition(b"\r\n")[0]:
+        raise ConnectionError(head.partition(b"\r\n")[0].decode(errors="replace"))
+    return opened
+
+
 class RawChargePoint:
     def __init__(self, url: str, tls: ssl.SSLContext | None, number: int) -> None:
         parts = urlsplit(url)
-        # One source address has about 28,000 ports, so the connections use several addresses.
-        source = (f"127.0.0.{2 + number % 50}", 0)
-        address = ("127.0.0.1", parts.port or 0)
-        self.socket: socket.socket = socket.create_connection(address, _ANSWER_S, source)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if tls is not None:
-            self.socket = tls.wrap_socket(self.socket, server_hostname=parts.hostname)
+        self.socket = open_websocket(parts.port or 0, parts.path, tls, number, patience_s=_ANSWER_S)
         self._calls = 0
         self.transaction_id = 0
-        self._upgrade(parts.path)
-
-    def _upgrade(self, path: str) -> None:
-        self.socket.sendall(
-            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-            "Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n".encode()
-        )
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            head += self.socket.recv(4096)
-        if b" 101 " not in head.partition(b"\r\n")[0]:
-            raise ConnectionError(head.partition(b"\r\n")[0].decode(errors="replace"))
 
     def call(self, action: str, make: MakePayload) -> None:
         """Send the next call, and do not wait for its answer."""

@@ -2,13 +2,13 @@
 
 import os
 import select
-import socket
 import ssl
 import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from tests.bench.gateway.raw_client import open_websocket
 from tests.bench.peers.messages import BOOT, MESSAGES, TURNS, Frame, start
 
 _ANSWER_S: Final = 60.0
@@ -34,35 +34,14 @@ class ChargePoint:
     __slots__ = ("_calls", "_frames", "_next", "due", "socket", "transaction")
 
     def __init__(self, address: Address, number: int) -> None:
-        # One source address has about 28,000 ports, so the connections use several addresses.
-        source = (f"127.0.0.{2 + number % 50}", 0)
-        plain = socket.create_connection(("127.0.0.1", address.port), _ANSWER_S, source)
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket: socket.socket = (
-            plain if address.tls is None else address.tls.wrap_socket(plain, server_hostname="localhost")
-        )
+        path = address.path.format(f"PEER{number:05d}")
+        self.socket = open_websocket(address.port, path, address.tls, number, patience_s=_ANSWER_S)
         self.transaction = 0
         self.due = 0.0
         self._calls = 0
         self._frames: list[Frame] = []
         self._next = 0
-        self._upgrade(address.path.format(f"PEER{number:05d}"))
         self._ask(Frame(BOOT))
-
-    def _upgrade(self, path: str) -> None:
-        self.socket.sendall(
-            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-            "Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n".encode()
-        )
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            part = self.socket.recv(4096)
-            if not part:
-                raise ConnectionError(f"the server closed the connection after {head!r}")
-            head += part
-        if b" 101 " not in head.partition(b"\r\n")[0]:
-            raise ConnectionError(head.partition(b"\r\n")[0].decode(errors="replace"))
 
     def _ask(self, frame: Frame) -> bytes:
         """Send a call and wait for its answer."""
