@@ -60,7 +60,7 @@ class Deployment:
         await until(lambda: leaving.ended_at is not None, math.inf, every_s=STEP_S)
 
     async def stop(self) -> None:
-        """End the pods that are left without preStop, because nobody is connected any more."""
+        """End the pods that are left without preStop, because they have no connections any more."""
         async with trio.open_nursery() as nursery:
             for pod in self.pods:
                 if pod.ended_at is None:
