@@ -18,6 +18,8 @@ HANDLERS: dict[str, Handler] = {
 }
 AT_ONCE: dict[str, Callable[[], Message]] = {"Heartbeat": core.answer_heartbeat}
 """Handlers that need neither the content of the call nor the store."""
+ERRANDS = frozenset({"Authorize", "MeterValues", "StartTransaction", "StatusNotification", "StopTransaction"})
+"""Calls whose handlers wait only for the store (state/errand.py)."""
 OUTCOMES: dict[type[Message], Outcome] = {
     request: outcome
     for profile in (core, firmware, local_auth, reservation, security, smart_charging)

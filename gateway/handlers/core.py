@@ -1,10 +1,7 @@
 """Core profile: answer the charge point's calls and store its facts (OCPP 1.6 section 4, errata 2025-04)."""
 
-from functools import partial
-
 import msgspec
 
-from gateway.at_once import at_once
 from gateway.handlers import authorization, peculiarities
 from gateway.handlers.charge_point import ChargePoint, now_ms, now_text
 from gateway.handlers.data_transfer import data_transfer
@@ -16,6 +13,7 @@ from gateway.ocpp16.messages.types import IdTagInfo, Message
 from gateway.service.masking import mask_credentials
 from state import charge_points, transactions
 from state.charge_points import configuration, connectors, security
+from state.errand import both
 from state.features import charging_profiles, reservations
 from state.tenants.id_tags import IdTag
 from state.transactions import failed_starts, remote_starts
@@ -125,9 +123,9 @@ async def start_transaction(
     store, lease, start = charge_point.store, charge_point.lease, _read_start(request, charge_point)
     # No answer to our calls arrives before this call is answered, because one task reads both.
     caught_up = charge_point.is_caught_up
-    found, tag = await at_once(
-        partial(transactions.find_start, store, lease, start),
-        partial(authorization.look_up, charge_point, request.id_tag),
+    found, tag = await both(
+        transactions.find_start(store, lease, start),
+        authorization.look_up(charge_point, request.id_tag),
     )
     if isinstance(found, transactions.Replayed):
         charge_point.fault("repeated_start")
@@ -140,8 +138,7 @@ async def start_transaction(
             found.reservations, start.connector_id, start.id_tag, parent, store.server_time_ms()
         )
         answer, limit = msgspec.json.encode(info), _limit(tag, info, start)
-        begin = partial(
-            transactions.start,
+        begin = transactions.start(
             store,
             lease,
             start,
@@ -151,10 +148,10 @@ async def start_transaction(
             running=found.running,
         )
         if found.running is None or found.running.hold.is_of(start.id_tag):
-            outcome = await begin()
+            outcome = await begin
         else:  # The other driver may charge elsewhere as soon as the start is answered.
-            free = partial(transactions.release_hold, store, lease.keys, found.running.hold)
-            outcome, _ = await at_once(begin, free)
+            free = transactions.release_hold(store, lease.keys, found.running.hold)
+            outcome, _ = await both(begin, free)
     charge_point.note_fence(outcome.fence)
     charge_point.memory.charging_at, charge_point.memory.began = request.connector_id, (start, outcome.id)
     if isinstance(outcome, transactions.Started) and outcome.clock_fault:

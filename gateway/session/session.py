@@ -23,14 +23,15 @@ trace and gives its lease back.
 """
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from time import monotonic
+from typing import Any, NoReturn, override
 
 import structlog
 import trio
 
 from gateway import heartbeats
-from gateway.handlers import AT_ONCE, HANDLERS
+from gateway.handlers import AT_ONCE, ERRANDS, HANDLERS
 from gateway.handlers.charge_point import ChargePoint, SessionMemory, now_ms
 from gateway.node import Node
 from gateway.ocpp16.faults.table import FaultName
@@ -48,6 +49,7 @@ from gateway.websocket.large_messages import SMALL
 from state import charge_points
 from state.charge_points import unreadable_facts
 from state.commands.record import Why
+from state.errand import Errand
 from state.errors import LeaseLost, StoreUnavailable, Superseded
 from state.nodes import leases
 
@@ -134,7 +136,7 @@ class Session:
             if self.link.memory.accepted is not None:
                 self.calls.wake()  # The change may allow the commands that are held back.
 
-    def _receive(self, frame: bytes) -> Awaitable[None] | None:
+    def _receive(self, frame: bytes) -> Coroutine[Any, Any, None] | None:
         """Serve a frame, or return the coroutine that serves it.
 
         The method returns a coroutine instead of being one, because each further coroutine costs 1 % of the
@@ -160,10 +162,12 @@ class Session:
                 and link.recorder is None
             ):
                 return self._answer_at_once(received, began)
+            if received.action in ERRANDS and link.memory.registration == "Accepted":
+                return self._answer_by_errand(received, began)
             return self._answer(received, began)
         return self._dispatch(received)
 
-    def _answer_at_once(self, call: IncomingCall, began: float) -> Awaitable[None] | None:
+    def _answer_at_once(self, call: IncomingCall, began: float) -> Coroutine[Any, Any, None] | None:
         """Answer a call that needs neither the store nor a wait."""
         link = self.link
         answer = self._protocol.answer(call, AT_ONCE[call.action]())
@@ -174,6 +178,14 @@ class Session:
         took_s = monotonic() - began
         link.node.telemetry.observe_call(call.action, took_s)
         return None if rest is None else self._finish_reply(rest)
+
+    def _answer_by_errand(self, call: IncomingCall, began: float) -> Coroutine[Any, Any, None] | None:
+        """Answer a call that waits only for the store, without the task of the session."""
+        errand = AnswerErrand(self, call, began)
+        if errand.run():
+            return errand.conclude()
+        self.link.connection.serve_elsewhere(errand.cancel)
+        return None
 
     async def _finish_reply(self, rest: Awaitable[None]) -> None:
         # The read task also notices that the connection has ended.
@@ -258,28 +270,68 @@ class Session:
                 await self._reply(self._protocol.refuse(call, REFUSAL, NOT_ACCEPTED), charge_point.faults)
                 return
             try:
-                answer = self._protocol.answer(call, await HANDLERS[call.action](call.request, charge_point))
+                answer = await self.handle(call, charge_point)
             except Exception as error:  # noqa: BLE001  `_rescue` judges it
                 answer = await self._rescue(call, error, charge_point)
                 if not answer:
                     return
-            for work in charge_point.later:
-                link.node.see_through(until_stored, work)
+            if (left := self.send_answer(answer, call, charge_point, began)) is not None:
+                await left
+        finally:
+            self.end_call(charge_point)
+
+    async def handle(self, call: IncomingCall, charge_point: ChargePoint) -> bytes:
+        """Let the handler of a call make its answer."""
+        return self._protocol.answer(call, await HANDLERS[call.action](call.request, charge_point))
+
+    def send_answer(
+        self, answer: bytes, call: IncomingCall, charge_point: ChargePoint, began: float
+    ) -> Coroutine[Any, Any, None] | None:
+        """Send an answer, and do what follows from it. Returns what is left to await, or None."""
+        link = self.link
+        for work in charge_point.later:
+            link.node.see_through(until_stored, work)
+        rest: Awaitable[None] | None = None
+        if link.recorder is None:
             try:  # noqa: SIM105  suppress() costs 3 % of a whole call
-                await link.send(answer, charge_point.faults)
+                rest = link.connection.send_now(answer)
             except ConnectionClosed:
                 pass
-            link.node.telemetry.observe_call(call.action, monotonic() - began)
-            if charge_point.fact is not None:
-                link.node.fact_log.note(charge_point.fact)
-            if charge_point.fence != "ok":
-                await link.apply_fence(charge_point.fence)
+        else:
+            rest = link.send(answer, charge_point.faults)
+        link.node.telemetry.observe_call(call.action, monotonic() - began)
+        if charge_point.fact is not None:
+            link.node.fact_log.note(charge_point.fact)
+        if rest is not None or charge_point.fence != "ok":
+            return self._finish_answer(rest, charge_point.fence)
+        return None
+
+    async def _finish_answer(self, rest: Awaitable[None] | None, fence: leases.Fence) -> None:
+        if rest is not None:
+            await self._finish_reply(rest)
+        if fence != "ok":
+            await self.link.apply_fence(fence)
+
+    def end_call(self, charge_point: ChargePoint) -> None:
+        """Count the faults of a call that was answered, or that gets no answer."""
+        link = self.link
+        if charge_point.faults:
+            link.node.count_faults(link.lease.keys, charge_point.faults)
+        link.answering = False
+        if link.answered is not None:
+            link.answered.set()
+
+    async def answer_failed(
+        self, error: Exception, call: IncomingCall, charge_point: ChargePoint, began: float
+    ) -> None:
+        """Answer a call whose handler failed."""
+        try:
+            if answer := await self._rescue(call, error, charge_point):
+                left = self.send_answer(answer, call, charge_point, began)
+                if left is not None:
+                    await left
         finally:
-            if charge_point.faults:
-                link.node.count_faults(link.lease.keys, charge_point.faults)
-            link.answering = False
-            if link.answered is not None:
-                link.answered.set()
+            self.end_call(charge_point)
 
     def _may_speak(self, action: str, charge_point: ChargePoint) -> bool:
         """Return whether the registration of the charge point allows this call.
@@ -325,3 +377,45 @@ class Session:
         return self._protocol.refuse(
             call, "InternalError", "The central system failed to process this call. The log has the cause."
         )
+
+
+class AnswerErrand(Errand[bytes]):
+    """A call of the charge point that is answered without the task of its session."""
+
+    __slots__ = ("_began", "_call", "_charge_point", "_session")
+
+    def __init__(self, session: Session, call: IncomingCall, began: float) -> None:
+        link = session.link
+        link.answering = True
+        charge_point = ChargePoint(link.node.store, link.lease, link.memory, call.payload, call.as_sent)
+        super().__init__(session.handle(call, charge_point))
+        self._session = session
+        self._call = call
+        self._charge_point = charge_point
+        self._began = began
+
+    @override
+    def end(self) -> None:
+        try:
+            left = self.conclude()
+        except Exception as error:  # noqa: BLE001  The session raises it.
+            left = _raise(error)
+        self._session.link.connection.resume(left)
+
+    def conclude(self) -> Coroutine[Any, Any, None] | None:
+        """Send the answer, and return what is left to await, or None."""
+        session, call, charge_point = self._session, self._call, self._charge_point
+        if (error := self.take_error()) is not None:
+            return session.answer_failed(error, call, charge_point, self._began)
+        left = session.send_answer(self.result, call, charge_point, self._began)
+        session.end_call(charge_point)
+        return left
+
+    @override
+    def cancel(self) -> None:
+        super().cancel()
+        self._session.end_call(self._charge_point)
+
+
+async def _raise(error: Exception) -> NoReturn:
+    raise error

@@ -4,8 +4,8 @@ A text message in one frame takes the fast path. trio-websocket handles all othe
 """
 
 import contextlib
-from collections.abc import Awaitable, Callable
-from typing import Literal
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal
 
 import trio
 from trio_websocket import ConnectionClosed as WebSocketClosed
@@ -32,7 +32,7 @@ MESSAGES_AT_ONCE = 4
 # Least rate of a message, after the time that every message has (`Limits.partial_message_s`).
 LEAST_BYTES_PER_S = 1_024
 
-type OnText = Callable[[bytes], Awaitable[None] | None]
+type OnText = Callable[[bytes], Coroutine[Any, Any, None] | None]
 """Serves a text message. The result is None if the message has been served, or what is left to await."""
 
 
@@ -41,6 +41,7 @@ class Connection:
 
     __slots__ = (
         "__weakref__",
+        "_elsewhere",
         "_frames",
         "_large_messages",
         "_left",
@@ -83,8 +84,10 @@ class Connection:
         self._limits = limits
         self._stats = stats
         self._on_text: OnText = _discard
-        self._left: Awaitable[None] | None = None
+        self._left: Coroutine[Any, Any, None] | None = None
         """What `_serve_at_once` leaves to the task of `run`."""
+        self._elsewhere: Callable[[], None] | None = None
+        """Cancels what `serve_elsewhere` waits for."""
         self._over = False
         """True after the peer's end of file."""
         self._pumping: trio.lowlevel.Task | None = None
@@ -145,8 +148,8 @@ class Connection:
         while not (reader.done or self._over):
             while (frame := frames.cut()) is not None:
                 size += len(frame if isinstance(frame, bytes) else frame.data)
-                if (left := self._begin(frame)) is not None:
-                    await left
+                if (left := self._begin(frame)) is not None or self._elsewhere is not None:
+                    await (left or self._attend())
                 burst += 1
                 # The clock is read after every fourth message only, because most bursts are short.
                 if size >= BURST_BYTES or (burst & 3 == 0 and trio.current_time() - began >= BURST_S):
@@ -180,10 +183,43 @@ class Connection:
         stream = self._stream
         stream.waited = self._serve_at_once()
         if stream.waited:
-            await stream.attend(self._serve_at_once)
+            await self._attend()
+        elif (left := self._left) is not None:
+            self._left = None
+            await left
+
+    async def _attend(self) -> None:
+        """Sleep while messages are served without this task, and then do what they leave to it."""
+        try:
+            while True:
+                await self._stream.attend(self._serve_at_once)
+                if self._elsewhere is None:
+                    break  # Otherwise the stream was closed, and a message is still served.
+        except BaseException:
+            if self._elsewhere is not None:
+                self._elsewhere()
+                self._elsewhere = None
+            if self._left is not None:
+                self._left.close()
+                self._left = None
+            raise
         if (left := self._left) is not None:
             self._left = None
             await left
+
+    def serve_elsewhere(self, cancel: Callable[[], None]) -> None:
+        """Let a message be served without the task of `run`. Nothing more is read until `resume`.
+
+        `on_text` calls this method. `cancel` is called if the task of `run` is cancelled before `resume`.
+        """
+        self._elsewhere = cancel
+
+    def resume(self, left: Coroutine[Any, Any, None] | None) -> None:
+        """Go on after `serve_elsewhere`. The task of `run` awaits `left`."""
+        self._elsewhere = None
+        self._left = left
+        if left is not None or self._frames.held or not self._serve_at_once():
+            self._stream.stop_attending()
 
     def _serve_at_once(self) -> bool:
         """Read, and serve what needs no wait. Returns False if the task of `run` has to go on.
@@ -191,6 +227,8 @@ class Connection:
         This also runs in the task that watches all sockets, so that a message such as Heartbeat needs no
         wake-up of a task of its own.
         """
+        if self._elsewhere is not None:
+            return True  # `resume` reads on.
         frames, stream = self._frames, self._stream
         try:
             for _ in range(READS_AT_ONCE):
@@ -205,8 +243,8 @@ class Connection:
                     if frame is None:
                         break
                     self._left = self._begin(frame)
-                    if self._left is not None:
-                        return False
+                    if self._left is not None or self._elsewhere is not None:
+                        return self._left is None
                 else:
                     return False
                 if frames.partial_since is not None:
@@ -215,7 +253,7 @@ class Connection:
             self._left = stream.say_and_raise(error)
         return False
 
-    def _begin(self, frame: bytes | Rest) -> Awaitable[None] | None:
+    def _begin(self, frame: bytes | Rest) -> Coroutine[Any, Any, None] | None:
         """Serve a frame, or return what is left to await."""
         if isinstance(frame, bytes):
             self._stats.messages += 1
@@ -284,8 +322,9 @@ class Connection:
             with contextlib.suppress(WebSocketClosed):
                 message = await websocket.get_message()
                 self._stats.messages += 1
-                if (left := self._on_text(self._as_text(message))) is not None:
-                    await left
+                left = self._on_text(self._as_text(message))
+                if left is not None or self._elsewhere is not None:
+                    await (left or self._attend())
 
     def _as_text(self, message: str | bytes) -> bytes:
         if isinstance(message, str):
@@ -320,7 +359,7 @@ class Connection:
         if (rest := self.send_now(text)) is not None:
             await rest
 
-    def send_now(self, text: bytes) -> Awaitable[None] | None:
+    def send_now(self, text: bytes) -> Coroutine[Any, Any, None] | None:
         """Do what `send` does, and return None if nothing is left to await. Raises ConnectionClosed."""
         if self.closed is not None or self._reader.close_sent:
             raise ConnectionClosed(self.closed or Close.CLOSING.record("us"), written=False)
@@ -331,7 +370,7 @@ class Connection:
             raise ConnectionClosed(self._end(Close.BROKEN.record("lost", error))) from None
         return None if rest is None else self._finish_sending(rest)
 
-    async def _finish_sending(self, rest: Awaitable[None]) -> None:
+    async def _finish_sending(self, rest: Coroutine[Any, Any, None]) -> None:
         try:
             await rest
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
@@ -384,12 +423,12 @@ class Connection:
         # The reader and the websocket refer to each other. This line ends the cycle.
         del self._reader.websocket
 
-    def check_clock(self, now: float) -> Callable[[], Awaitable[None]] | None:
+    def check_clock(self, now: float) -> Callable[[], Coroutine[Any, Any, None]] | None:
         """Return the action that is due at the time `now`, or None (see sweeper.py)."""
         # While nobody reads, the peer may have sent bytes that we do not know.
         return self._judge(now) if self._waiting is None else None
 
-    def _judge(self, now: float) -> Callable[[], Awaitable[None]] | None:
+    def _judge(self, now: float) -> Callable[[], Coroutine[Any, Any, None]] | None:
         frames, interval = self._frames, self._limits.ping_interval_s
         since = frames.partial_since
         if since is not None:

@@ -5,8 +5,8 @@ import fcntl
 import select
 import socket
 import termios
-from collections.abc import Awaitable, Callable
-from typing import NoReturn, override
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, NoReturn, override
 
 import trio
 
@@ -157,6 +157,11 @@ class SocketStream:
             self._attendant = None  # More may come before the task goes on.
         self._wake_reader()
 
+    def stop_attending(self) -> None:
+        """End `attend`, as if `read` had returned False."""
+        self._attendant = None
+        self._wake_reader()
+
     def _wake_reader(self) -> None:
         reader, self._reader = self._reader, None
         if reader is not None:
@@ -174,7 +179,7 @@ class SocketStream:
         if (rest := self.send_now(data)) is not None:
             await rest
 
-    def send_now(self, data: bytes | bytearray | memoryview) -> Awaitable[None] | None:
+    def send_now(self, data: bytes | bytearray | memoryview) -> Coroutine[Any, Any, None] | None:
         """Send bytes as far as the kernel takes them. Await the result, if there is one, for the rest."""
         if self._busy is not None:
             return self.send_all(data)

@@ -9,14 +9,15 @@ the name of a charge point.
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from time import monotonic
-from typing import Any, cast
+from typing import Any, cast, override
 
 from hiredis import ProtocolError, PushNotification
 from outcome import Outcome
 from trio.lowlevel import Abort, Task, checkpoint, current_task, reschedule, wait_task_rescheduled
 
+from state.errand import Errand
 from state.errors import StoreUnavailable
 from state.histogram import Histogram
 
@@ -32,8 +33,8 @@ class Waiter:
 
     __slots__ = ("at", "data", "due", "failure", "replies", "reply", "size", "task", "turn")
 
-    def __init__(self, task: Task, data: bytes, due: int, turn: str) -> None:
-        self.task: Task | None = task
+    def __init__(self, task: Task | Errand[Any], data: bytes, due: int, turn: str) -> None:
+        self.task: Task | Errand[Any] | None = task
         self.turn = turn
         self.data = data
         self.size = len(data)
@@ -46,8 +47,14 @@ class Waiter:
     def answer(self, reply: Any) -> None:
         if self.task is not None:
             self.reply = reply
-            reschedule(self.task, cast("Outcome[Any]", self))
-            self.task = None
+            self._wake()
+
+    def _wake(self) -> None:
+        reschedule(cast("Task", self.task), cast("Outcome[Any]", self))
+        self.task = None
+
+    def wait(self) -> Awaitable[Any]:
+        return wait_task_rescheduled(self.give_up)  # noqa: ASYNC105  The caller awaits it.
 
     def unwrap(self) -> Any:
         if self.failure is None:
@@ -66,8 +73,27 @@ class Waiter:
     def fail(self, why: str, *, sent: bool) -> None:
         if self.task is not None:
             self.failure = StoreUnavailable(why, sent=sent)
-            reschedule(self.task, cast("Outcome[Any]", self))
-            self.task = None
+            self._wake()
+
+
+class ErrandWaiter(Waiter):
+    """An errand that waits."""
+
+    __slots__ = ()
+
+    @override
+    def _wake(self) -> None:
+        errand = cast("Errand[Any]", self.task)
+        self.task = None
+        errand.resume()
+
+    @override
+    def wait(self) -> Awaitable[Any]:
+        return self
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        yield self
+        return self.unwrap()
 
 
 class PendingReplies:
@@ -114,19 +140,23 @@ class PendingReplies:
             or self.bytes > self._max_bytes
         ):
             return self._refuse()
-        waiter = Waiter(current_task(), data, due, turn)
+        errand = Errand.current
+        if errand is None:
+            waiter = Waiter(current_task(), data, due, turn)
+        else:
+            waiter = errand.waits_for = ErrandWaiter(errand, data, due, turn)
         self.bytes += waiter.size
         if turn:
             if turn in self._turns:
                 self._wait_for_turn(waiter)
-                return wait_task_rescheduled(waiter.give_up)  # noqa: ASYNC105  The caller awaits it.
+                return waiter.wait()
             self._turns[turn] = None
         # If other commands were in flight a moment ago, the writer's batch is cheaper than a system call for
         # each command.
         if not (self._calm and not self.flight and not self.unsent and self._send_at_once(waiter)):
             self.unsent.append(waiter)
             self._wake_writer()
-        return wait_task_rescheduled(waiter.give_up)  # noqa: ASYNC105  The caller awaits it.
+        return waiter.wait()
 
     def _wait_for_turn(self, waiter: Waiter) -> None:
         waiting = self._turns[waiter.turn]
@@ -146,7 +176,8 @@ class PendingReplies:
             del self._turns[turn]
 
     async def _refuse(self) -> Any:
-        await checkpoint()
+        if Errand.current is None:
+            await checkpoint()
         too_much = (
             "too many commands are waiting on one store connection: "
             f"{len(self.unsent) + len(self.flight)} commands (at most {self._max_commands}), "

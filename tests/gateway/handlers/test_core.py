@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-import trio.testing
 
 from gateway.handlers import core as handlers
 from gateway.handlers.charge_point import ChargePoint, SessionMemory
@@ -94,7 +93,8 @@ async def test_the_slot_of_a_superseded_transaction_is_free_after_the_start_is_r
     request = core.StartTransaction(connector_id=1, id_tag="ONE", meter_start=2, timestamp=at)
 
     async def fail(*_: object) -> None:
-        await trio.testing.wait_all_tasks_blocked(0.1)  # The start is stored first.
+        while await store.execute("HLEN", KEYS.starts) < 2:  # The start is stored first.
+            pass
         raise StoreUnavailable("the store did not answer")
 
     with monkeypatch.context() as away:

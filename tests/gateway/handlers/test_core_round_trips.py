@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
 
 from gateway.handlers import core as handlers
 from gateway.handlers.charge_point import ChargePoint, SessionMemory
@@ -29,12 +28,13 @@ class RoundTrips:
         for name in ("step", "step_prepared", "execute", "pipeline", "steps"):
             setattr(store, name, partial(self._ask, getattr(store, name)))
 
-    async def _ask(self, ask: Callable[..., Awaitable[Any]], *args: Any, **options: Any) -> Any:
-        before = self.made
-        await wait_all_tasks_blocked(0.01)  # Other tasks send their requests before the first reply comes.
-        reply = await ask(*args, **options)
+    def _ask(self, ask: Callable[..., Awaitable[Any]], *args: Any, **options: Any) -> Awaitable[Any]:
+        return self._count(ask(*args, **options), self.made)
+
+    async def _count(self, reply: Awaitable[Any], before: int) -> Any:
+        found = await reply
         self.made = max(self.made, before + 1)
-        return reply
+        return found
 
 
 def now() -> str:

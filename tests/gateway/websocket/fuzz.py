@@ -11,8 +11,8 @@ import codecs
 import random
 import sys
 import time
-from collections.abc import Awaitable
-from typing import NoReturn, cast
+from collections.abc import Coroutine
+from typing import Any, NoReturn, cast
 
 import trio
 from trio_websocket import wrap_server_stream
@@ -123,7 +123,7 @@ async def ours(pieces: list[bytes]) -> tuple[list[bytes], Closed]:
     async def keep(text: bytes) -> None:
         messages.append(text)
 
-    def on_text(text: bytes) -> Awaitable[None] | None:
+    def on_text(text: bytes) -> Coroutine[Any, Any, None] | None:
         if len(text) % 2:
             return keep(text)
         messages.append(text)  # Such a message is served at once.

@@ -3,8 +3,8 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable
-from typing import override
+from collections.abc import Coroutine
+from typing import Any, override
 
 import pytest
 import trio
@@ -31,7 +31,7 @@ class Answering:
             await trio.lowlevel.checkpoint()
             await connection.send(message)
 
-        def on_text(message: bytes) -> Awaitable[None] | None:
+        def on_text(message: bytes) -> Coroutine[Any, Any, None] | None:
             return connection.send_now(message) if message.startswith(b"n") else answer_later(message)
 
         await connection.run(on_text)
@@ -102,7 +102,7 @@ async def test_an_error_while_a_message_is_served_at_once_ends_only_its_own_conn
     async def handle(upgrade: Upgrade) -> None:
         connection = await upgrade.accept("ocpp1.6")
 
-        def on_text(message: bytes) -> Awaitable[None] | None:
+        def on_text(message: bytes) -> Coroutine[Any, Any, None] | None:
             if message == b"n fail":
                 raise RuntimeError("a defect")
             return connection.send_now(message)
