@@ -55,10 +55,15 @@ class Errand[T]:
         if self.run():
             self.end()
 
-    def take_error(self) -> Exception | None:
-        """Return the error, and forget it, because its traceback refers to this errand."""
+    def take_result(self) -> T:
+        """Return the result, or raise the error."""
+        if self.error is None:
+            return self.result
         error, self.error = self.error, None
-        return error
+        try:
+            raise error
+        finally:
+            del error  # Its traceback refers to this frame.
 
     def end(self) -> None:
         """Use `result` or `error`. Must not raise, because it runs in the task that reads all replies."""
@@ -79,6 +84,7 @@ async def both[A, B](one: Coroutine[Any, Any, A], other: Coroutine[Any, Any, B])
     """
     pair = _Pair(one, other)
     await pair
+    (pair.one if pair.one.error is not None else pair.other).take_result()
     return pair.one.result, pair.other.result
 
 
@@ -109,11 +115,6 @@ class _Pair[A, B]:
         finally:
             self.one.cancel()
             self.other.cancel()
-        if (error := self.one.take_error() or self.other.take_error()) is not None:
-            try:
-                raise error
-            finally:
-                del error  # Its traceback refers to this frame.
 
     def _wait(self) -> Generator[Any]:
         errand = Errand.current

@@ -3,12 +3,12 @@
 A handler answers a charge point's call. An outcome stores the charge point's answer to our call.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple
 
 from gateway.handlers.charge_point import ChargePoint
 
-type Handler = Callable[[Any, ChargePoint], Awaitable[Any]]
+type Handler = Callable[[Any, ChargePoint], Coroutine[Any, Any, Any]]
 
 
 class Answered[Request, Result](NamedTuple):

@@ -35,6 +35,7 @@ from gateway.handlers import AT_ONCE, ERRANDS, HANDLERS
 from gateway.handlers.charge_point import ChargePoint, SessionMemory, now_ms
 from gateway.node import Node
 from gateway.ocpp16.faults.table import FaultName
+from gateway.ocpp16.messages.types import Message
 from gateway.ocpp16.protocol import Protocol, Role
 from gateway.ocpp16.received import CallAnswered, CallRefused, Ignored, IncomingCall, Received, Reply
 from gateway.ocpp16.registration import NOT_ACCEPTED, REFUSAL, may_receive
@@ -180,12 +181,23 @@ class Session:
         return None if rest is None else self._finish_reply(rest)
 
     def _answer_by_errand(self, call: IncomingCall, began: float) -> Coroutine[Any, Any, None] | None:
-        """Answer a call that waits only for the store, without the task of the session."""
+        """Answer a call that waits only for the store, without waking the task of the session."""
         errand = AnswerErrand(self, call, began)
         if errand.run():
-            return errand.conclude()
+            return self.conclude(errand)
         self.link.connection.serve_elsewhere(errand.cancel)
         return None
+
+    def conclude(self, errand: "AnswerErrand") -> Coroutine[Any, Any, None] | None:
+        """Send the answer of an errand that has ended. Returns what is left to await, or None."""
+        call, charge_point, began = errand.call, errand.charge_point, errand.began
+        try:
+            answer = self._protocol.answer(call, errand.take_result())
+        except Exception as error:  # noqa: BLE001  `_rescue` judges it
+            return self._answer_failed(error, call, charge_point, began)
+        left = self._send_answer(answer, call, charge_point, began)
+        self.end_call(charge_point)
+        return left
 
     async def _finish_reply(self, rest: Awaitable[None]) -> None:
         # The read task also notices that the connection has ended.
@@ -270,21 +282,17 @@ class Session:
                 await self._reply(self._protocol.refuse(call, REFUSAL, NOT_ACCEPTED), charge_point.faults)
                 return
             try:
-                answer = await self.handle(call, charge_point)
+                answer = self._protocol.answer(call, await HANDLERS[call.action](call.request, charge_point))
             except Exception as error:  # noqa: BLE001  `_rescue` judges it
                 answer = await self._rescue(call, error, charge_point)
                 if not answer:
                     return
-            if (left := self.send_answer(answer, call, charge_point, began)) is not None:
+            if (left := self._send_answer(answer, call, charge_point, began)) is not None:
                 await left
         finally:
             self.end_call(charge_point)
 
-    async def handle(self, call: IncomingCall, charge_point: ChargePoint) -> bytes:
-        """Let the handler of a call make its answer."""
-        return self._protocol.answer(call, await HANDLERS[call.action](call.request, charge_point))
-
-    def send_answer(
+    def _send_answer(
         self, answer: bytes, call: IncomingCall, charge_point: ChargePoint, began: float
     ) -> Coroutine[Any, Any, None] | None:
         """Send an answer, and do what follows from it. Returns what is left to await, or None."""
@@ -321,13 +329,13 @@ class Session:
         if link.answered is not None:
             link.answered.set()
 
-    async def answer_failed(
+    async def _answer_failed(
         self, error: Exception, call: IncomingCall, charge_point: ChargePoint, began: float
     ) -> None:
         """Answer a call whose handler failed."""
         try:
             if answer := await self._rescue(call, error, charge_point):
-                left = self.send_answer(answer, call, charge_point, began)
+                left = self._send_answer(answer, call, charge_point, began)
                 if left is not None:
                     await left
         finally:
@@ -379,42 +387,32 @@ class Session:
         )
 
 
-class AnswerErrand(Errand[bytes]):
-    """A call of the charge point that is answered without the task of its session."""
+class AnswerErrand(Errand[Message]):
+    """A call that is answered without waking the task of its session."""
 
-    __slots__ = ("_began", "_call", "_charge_point", "_session")
+    __slots__ = ("_session", "began", "call", "charge_point")
 
     def __init__(self, session: Session, call: IncomingCall, began: float) -> None:
         link = session.link
         link.answering = True
-        charge_point = ChargePoint(link.node.store, link.lease, link.memory, call.payload, call.as_sent)
-        super().__init__(session.handle(call, charge_point))
         self._session = session
-        self._call = call
-        self._charge_point = charge_point
-        self._began = began
+        self.call = call
+        self.charge_point = ChargePoint(link.node.store, link.lease, link.memory, call.payload, call.as_sent)
+        self.began = began
+        super().__init__(HANDLERS[call.action](call.request, self.charge_point))
 
     @override
     def end(self) -> None:
         try:
-            left = self.conclude()
+            left = self._session.conclude(self)
         except Exception as error:  # noqa: BLE001  The session raises it.
             left = _raise(error)
         self._session.link.connection.resume(left)
 
-    def conclude(self) -> Coroutine[Any, Any, None] | None:
-        """Send the answer, and return what is left to await, or None."""
-        session, call, charge_point = self._session, self._call, self._charge_point
-        if (error := self.take_error()) is not None:
-            return session.answer_failed(error, call, charge_point, self._began)
-        left = session.send_answer(self.result, call, charge_point, self._began)
-        session.end_call(charge_point)
-        return left
-
     @override
     def cancel(self) -> None:
         super().cancel()
-        self._session.end_call(self._charge_point)
+        self._session.end_call(self.charge_point)
 
 
 async def _raise(error: Exception) -> NoReturn:

@@ -11,10 +11,9 @@ the name of a charge point.
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator
 from time import monotonic
-from typing import Any, cast, override
+from typing import Any, override
 
 from hiredis import ProtocolError, PushNotification
-from outcome import Outcome
 from trio.lowlevel import Abort, Task, checkpoint, current_task, reschedule, wait_task_rescheduled
 
 from state.errand import Errand
@@ -50,8 +49,8 @@ class Waiter:
             self._wake()
 
     def _wake(self) -> None:
-        reschedule(cast("Task", self.task), cast("Outcome[Any]", self))
-        self.task = None
+        task, self.task = self.task, None
+        reschedule(task, self)  # type: ignore[arg-type] # A Waiter is an Outcome, and this one has a Task.
 
     def wait(self) -> Awaitable[Any]:
         return wait_task_rescheduled(self.give_up)  # noqa: ASYNC105  The caller awaits it.
@@ -83,9 +82,8 @@ class ErrandWaiter(Waiter):
 
     @override
     def _wake(self) -> None:
-        errand = cast("Errand[Any]", self.task)
-        self.task = None
-        errand.resume()
+        errand, self.task = self.task, None
+        errand.resume()  # type: ignore[union-attr]
 
     @override
     def wait(self) -> Awaitable[Any]:

@@ -57,7 +57,7 @@ _ATTEMPTS = 3
 _json = msgspec.json.encode
 
 
-class LastRead(NamedTuple):
+class LastRead(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The energy register and the power that a message shows last, or None if it shows none."""
 
     energy_wh: int | None

@@ -7,6 +7,7 @@ import pytest
 
 from gateway.handlers.last_values import find_last
 from gateway.ocpp16.messages.types import MeterValue, SampledValue
+from state.transactions.meter_values import LastRead
 
 
 def values(*readings: dict[str, Any]) -> list[MeterValue]:
@@ -37,11 +38,11 @@ POWER: Final = "Power.Active.Import"
 def test_the_last_readable_values_of_all_phases_at_the_outlet_count(
     readings: list[dict[str, Any]], expected: tuple[int | None, int | None]
 ) -> None:
-    assert find_last(values(*readings)) == expected
+    assert find_last(values(*readings)) == LastRead(*expected)
 
 
 def test_all_values_of_a_message_count() -> None:
     both = (SampledValue(value="10"), SampledValue(value="3600", measurand=POWER, unit="W"))
     message = MeterValue(timestamp="2026-01-01T00:00:00Z", sampled_value=both)
-    assert find_last([message]) == (10, 3600)
+    assert find_last([message]) == LastRead(10, 3600)
     assert msgspec.json.encode(find_last([message])) == b"[10,3600]"
