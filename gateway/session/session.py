@@ -3,10 +3,13 @@
 `admission/serving.py` claims the lease of the charge point, makes the session and runs it. Two tasks share
 the work of a session.
 
-The read task takes one frame after another, except that a Heartbeat is answered by the task that watches all
-sockets, because that needs no wait. For a call, the read task runs the handler and sends the answer before it
+The read task takes one frame after another. For a call, it runs the handler and sends the answer before it
 reads the next frame. The read task waits only for the socket and for Redis. Handlers cannot call the charge
 point, so the read task never waits for an answer that only the read task could receive.
+
+The read task sleeps while other tasks do its work for the most frequent calls. The task that watches all
+sockets reads them and answers a Heartbeat. Calls that wait only for the store are errands, which the task
+that reads the replies of the store ends (`state/errand.py`).
 
 The command task sends the commands of operators, one at a time (`calls.py`). The command task exists only
 while there are commands.
