@@ -7,12 +7,15 @@ of the CPU time per message (measured).
 """
 
 import select
+from time import monotonic
 from typing import Protocol
 
 import trio
 
 _EVENTS = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 _ENDED = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+TURN_S = 0.001
+"""Time after which other tasks get their turn, although more sockets may be readable."""
 
 
 class Watched(Protocol):
@@ -48,10 +51,15 @@ class Readiness:
         try:
             while True:
                 await trio.lowlevel.wait_readable(descriptor)
-                for number, events in self._epoll.poll(0):
-                    one = watched.get(number)
-                    if one is not None:  # None if a `wake` before has closed this socket.
-                        one.wake(ended=bool(events & _ENDED))
+                until = monotonic() + TURN_S
+                # More may have come meanwhile, and to ask the kernel is cheaper than to wait through Trio.
+                while ready := self._epoll.poll(0):
+                    for number, events in ready:
+                        one = watched.get(number)
+                        if one is not None:  # None if a `wake` before has closed this socket.
+                            one.wake(ended=bool(events & _ENDED))
+                    if monotonic() >= until:
+                        break
         finally:
             watched.clear()
             self._epoll.close()
