@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 # last, which are long. One process: make test PARALLEL=.
 PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all check format docs bench bench-peers chaos fuzz api-check conformance conformance-mutants debian-tools tls-scan image-base image image-check k8s-check lock clean
+.PHONY: help setup run test test-all check format docs bench bench-check bench-peers chaos fuzz api-check conformance conformance-mutants debian-tools tls-scan image-base image image-check k8s-check lock clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 24
@@ -46,6 +46,9 @@ bench: setup ## Measure what messages and connections cost; an hour on an idle m
 	@$(PYTHON) -m tests.bench.security_profiles
 	@$(PYTHON) -m tests.bench.fleet
 	@$(PYTHON) -m tests.bench.slow_disk
+
+bench-check: setup ## Compare the instructions of the hot path with recorded ones. Options: ARGS="--record".
+	@$(PYTHON) -m tests.bench.check $(ARGS)
 
 bench-peers: setup ## Compare with other central systems, in 40 minutes. Options: ARGS="--short".
 	@$(PYTHON) -m tests.bench.peers $(ARGS)
