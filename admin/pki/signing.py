@@ -47,7 +47,6 @@ HOURLY_MAX = 8
 """Greatest number of certificates that a charge point gets within an hour without an operator."""
 
 _LOOK_AGAIN_MS: Final = 10_000
-_LOOK_AGAIN_MS_MAX: Final = 60_000
 _QUEUED_MS: Final = 2_000
 _HOUR_MS: Final = 3_600_000
 _UNSENT: Final = {"offline", "busy", "expired", "cancelled"}
@@ -174,7 +173,7 @@ async def _deliver(signing: Signing, keys: ChargePointKeys, request: SigningRequ
         return await _send(signing, keys, request)
     age_ms = store.server_time_ms() - request.since_ms
     if age_ms < OFFLINE_MS:
-        return min(max(_LOOK_AGAIN_MS, age_ms // 10), _LOOK_AGAIN_MS_MAX)
+        return min(max(_LOOK_AGAIN_MS, age_ms // 10), signing_requests.LATER_MS_MAX)
     await signing_requests.record_failed(store, keys, request.id, _OFFLINE)
     return None
 

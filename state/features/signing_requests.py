@@ -36,6 +36,8 @@ ATTEMPTS = 10
 AT_ONCE = 100
 CLAIM_MS = 10_000
 """Time after which another admin process takes over the work of one that has died."""
+LATER_MS_MAX = 60_000
+"""Longest time after which an admin process looks at a request again."""
 
 _REQUEST = "request"
 _encode = msgspec.json.encode
@@ -233,13 +235,15 @@ async def begin_attempt(store: Store, keys: ChargePointKeys, id_: str, attempt: 
 
 async def enqueue(store: Store, keys: ChargePointKeys) -> None:
     """Let an admin process look at the charge point's request now."""
-    await store.execute("ZADD", key_names.SIGNING_QUEUE, store.server_time_ms(), keys.member)
+    await store.step("features/signing_queue_enqueue", (key_names.SIGNING_QUEUE,), (keys.member,))
 
 
 async def claim_due(store: Store, *, grace_ms: int = 0, limit: int = AT_ONCE) -> list[Due]:
     """Take charge points whose requests have been due for `grace_ms`. The caller must settle each of them."""
     due, *members = await store.step(
-        "features/signing_queue_claim", (key_names.SIGNING_QUEUE,), (grace_ms, CLAIM_MS, limit)
+        "features/signing_queue_claim",
+        (key_names.SIGNING_QUEUE,),
+        (grace_ms, CLAIM_MS, LATER_MS_MAX, limit),
     )
     return [Due(ChargePointKeys(*key_names.split(member.decode())), int(due)) for member in members]
 

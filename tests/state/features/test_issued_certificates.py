@@ -101,6 +101,15 @@ async def test_one_process_gets_the_turn_to_examine_the_certificates_of_a_tenant
     assert second.last_ms == first.now_ms
 
 
+async def test_the_certificates_of_a_tenant_are_examined_after_the_servers_clock_was_set_back(
+    store: Store,
+) -> None:
+    await store.execute("HSET", key_names.CERTIFICATES_SWEPT, "acme", NOW + 10_000 * DAY_MS)
+    turn = await issued_certificates.claim_turn(store, "acme")
+    assert turn is not None
+    assert await issued_certificates.claim_turn(store, "acme") is None
+
+
 async def test_denied_certificates_are_listed_for_each_issuer(store: Store) -> None:
     await deny(store, by_serial_number("CN=a|b,O=x", "ff"), "lost", 5)
     await deny(store, by_serial_number("CN=other", "1"), "lost", 6)

@@ -13,7 +13,6 @@ from state.features.signing_requests import Due, Issued, SigningRequest
 from state.keys import ChargePointKeys
 from state.store import Store
 from tests.support.leases import KEYS, claimed, events
-from tests.support.waiting import until
 
 FIRST = SigningRequest(csr="one", subject="CN=1", key="RSA 2048", received_ms=1)
 SECOND = SigningRequest(csr="two", subject="CN=1", key="EC secp256r1", received_ms=2)
@@ -25,15 +24,8 @@ async def stored(store: Store) -> SigningRequest | None:
 
 
 async def claim_due(store: Store) -> Due:
-    """Take the only charge point of the queue, when the server's clock has reached the time of its entry."""
-    found: list[Due] = []
-
-    async def is_due() -> bool:
-        found.extend(await signing_requests.claim_due(store))
-        return found != []
-
-    await until(is_due)
-    [due] = found
+    """Take the only charge point of the queue."""
+    [due] = await signing_requests.claim_due(store)
     return due
 
 
@@ -163,10 +155,8 @@ async def test_a_charge_point_in_the_queue_is_taken_by_one_process_and_is_due_ag
     monkeypatch.setattr(signing_requests, "CLAIM_MS", 0)
     await signing_requests.enqueue(store, KEYS)
     assert await signing_requests.claim_due(store, grace_ms=60_000) == []
-    await trio.sleep(0.05)  # The idea of the server's clock may be some milliseconds late.
     [dead] = await signing_requests.claim_due(store)
     assert dead.keys.member == KEYS.member
-    await trio.sleep(0.05)
     [due] = await signing_requests.claim_due(store)
     monkeypatch.setattr(signing_requests, "CLAIM_MS", 60_000)
     [due] = await signing_requests.claim_due(store)
@@ -180,6 +170,25 @@ async def test_a_charge_point_in_the_queue_is_taken_by_one_process_and_is_due_ag
     [due] = await signing_requests.claim_due(store)
     await signing_requests.settle_due(store, due, None)
     assert await store.execute("ZCARD", key_names.SIGNING_QUEUE) == 0
+
+
+@pytest.mark.parametrize("wrong_ms", [-3_600_000, 400, 3_600_000])
+async def test_a_charge_point_in_the_queue_is_due_at_once_although_a_process_knows_the_servers_clock_badly(
+    store: Store, wrong_ms: int
+) -> None:
+    store.clock.offset_ms += wrong_ms
+    await signing_requests.enqueue(store, KEYS)
+    assert await signing_requests.claim_due(store, grace_ms=60_000) == []
+    assert (await claim_due(store)).keys.member == KEYS.member
+
+
+async def test_the_queue_goes_on_after_the_servers_clock_was_set_back(store: Store) -> None:
+    await signing_requests.enqueue(store, KEYS)
+    await signing_requests.settle_due(store, await claim_due(store), signing_requests.LATER_MS_MAX)
+    assert await signing_requests.claim_due(store) == []
+    await store.execute("ZINCRBY", key_names.SIGNING_QUEUE, 3_600_000, KEYS.member)
+    assert await signing_requests.claim_due(store, grace_ms=60_000) == []
+    assert (await claim_due(store)).keys.member == KEYS.member
 
 
 @pytest.mark.parametrize("put", ["record", "approve"])
