@@ -5,6 +5,7 @@ time, so a new stored form is read one release before it is written. `csms store
 `readable_from` when no program of the older release runs any more, and only then is the new form written.
 """
 
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -42,6 +43,7 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True):
     readable_from: int
 
 
+@cache  # It reads files, and the record is compared on each new connection.
 def release() -> str:
     try:
         return version("csms")

@@ -30,7 +30,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     address: Address
     durability: checks.Durability
     timeout_s: float
-    prepare: Callable[[Ask], Awaitable[None]]
+    prepare: Callable[[Ask, checks.ServerInfo], Awaitable[None]]
 
 
 class ConnectionIdentity(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +57,7 @@ async def open_connection(
                 server = await checks.check(connection.ask, target.durability)
                 same_server = before is not None and before.server.run_id == server.run_id
                 await _kill(connection.ask, before.client_id if before and same_server else _NO_CLIENT)
-                await target.prepare(connection.ask)
+                await target.prepare(connection.ask, server)
             except BaseException:
                 connection.close()
                 raise

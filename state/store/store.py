@@ -61,6 +61,9 @@ class Store:
         self._lanes = Lanes(partial(self._lane, target), config.connections)
         self._turns = self._lanes.by_key
         self._blocking = BlockingConnections(target, config.blocking_connections)
+        self._loading = trio.Lock()
+        self._has_scripts = ""
+        """Run id of the server that has our scripts."""
         self._changed = trio.Event()
         self.clock = ServerClock()
         self._pulse = Pulse(
@@ -288,17 +291,16 @@ class Store:
         for lane in self._lanes.all:
             lane.end(why)
 
-    async def _prepare(self, ask: Ask) -> None:
+    async def _prepare(self, ask: Ask, server: checks.ServerInfo) -> None:
         asked = monotonic()
         [time] = await ask([("TIME",)])
         self.clock.learn(checks.read_time_ms(time), asked, monotonic())
         self._note_meta(await meta.check(ask))
-        for reply in await ask([("SCRIPT", "LOAD", script.source) for script in SCRIPTS.values()]):
-            if isinstance(reply, ResponseError):
-                raise StoreRefused(
-                    f"the store refused to load our scripts ({reply}); allow this user the command SCRIPT"
-                    " LOAD"
-                )
+        # The scripts are half a megabyte, so one connection loads them and the others wait for it.
+        async with self._loading:
+            if self._has_scripts != server.run_id:
+                await _load_scripts(ask)
+                self._has_scripts = server.run_id
 
     def _note_meta(self, found: meta.Meta) -> None:
         self.packs = found.readable_from >= meta.PACKED_FORMAT
@@ -333,6 +335,14 @@ class Store:
         if str(error).startswith("OOM"):
             self.headroom_watch.look_soon()
         raise StoreUnavailable(f"the store did not execute a command: {error}", sent=sent)
+
+
+async def _load_scripts(ask: Ask) -> None:
+    for reply in await ask([("SCRIPT", "LOAD", script.source) for script in SCRIPTS.values()]):
+        if isinstance(reply, ResponseError):
+            raise StoreRefused(
+                f"the store refused to load our scripts ({reply}); allow this user the command SCRIPT LOAD"
+            )
 
 
 def _evalsha(script: Script, keys: Sequence[str], args: Sequence[Arg]) -> bytes:

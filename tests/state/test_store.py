@@ -46,6 +46,24 @@ async def test_a_lua_step_runs_even_if_the_server_does_not_have_its_script(store
     assert await store.steps("count", [(["n"], [1])] * 3) == [[b"ok", 5], [b"ok", 6], [b"ok", 7]]
 
 
+async def test_each_server_gets_the_scripts_once_although_a_store_has_many_connections_to_it(
+    private_valkey: ValkeyServer,
+) -> None:
+    loaded = f"cmdstat_script|load:calls={len(SCRIPTS)},"
+    async with open_store(StoreConfig(url=private_valkey.url)) as store:
+        connections = store.stats()["connections"]
+        assert connections > 1
+        store._end_lanes("a test")
+        await until(lambda: store.stats()["reconnects"] == connections)
+        await until(lambda: store.available)
+        assert loaded in (await store.execute("INFO", "commandstats")).decode()
+        private_valkey.kill()
+        private_valkey.start()
+        await until(lambda: store.stats()["reconnects"] == 2 * connections)
+        await until(lambda: store.available)
+        assert loaded in (await store.execute("INFO", "commandstats")).decode()
+
+
 async def test_a_lua_step_that_is_called_with_too_few_or_too_many_keys_or_arguments_raises_value_error(
     store: Store,
 ) -> None:
