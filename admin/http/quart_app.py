@@ -1,6 +1,7 @@
 """Quart on Trio with raw paths, bounded bodies and no websockets."""
 
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, Never, cast
 from urllib.parse import urlsplit
 
 import trio
@@ -12,6 +13,7 @@ from hypercorn.typing import (
     HTTPScope,
     Scope,
 )
+from quart.routing import QuartRule
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection
 from quart_trio.wrappers import TrioRequest
@@ -87,9 +89,23 @@ class RawPathConnection(TrioASGIHTTPConnection):
         await super().__call__(receive_noting, send_whole)
 
 
+class MatchedRule(QuartRule):
+    """A route from which no URL is built.
+
+    Werkzeug compiles two functions for each route that build URLs. They took 50 of the 60 ms of `create_app`.
+    """
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., Never]:  # noqa: ARG002, FBT001, FBT002
+        def refuse(rule: QuartRule, **_: object) -> Never:
+            raise NotImplementedError(f"no URL is built from the route {rule.rule}")
+
+        return refuse
+
+
 class QuartApp(QuartTrio):
     asgi_http_class = RawPathConnection
     request_class = BoundedRequest
+    url_rule_class = MatchedRule  # type: ignore[assignment] # Quart, too, uses a narrower class than Flask.
 
     def __init__(self) -> None:
         super().__init__("csms-admin", static_folder=None)

@@ -39,7 +39,8 @@ class Running(msgspec.Struct, frozen=True):
 
     def api(self) -> httpx.Client:
         headers = {"Authorization": f"Bearer {self.api_key}"}
-        return httpx.Client(base_url=f"{self.admin}/v1/tenants/{self.tenant}", headers=headers, timeout=60)
+        base = f"{self.admin}/v1/tenants/{self.tenant}"
+        return httpx.Client(base_url=base, headers=headers, timeout=60, verify=False)
 
 
 @contextmanager

@@ -46,7 +46,7 @@ async def be_busy(tenant: Tenant, gateway: Process, admin: Process) -> None:
         await cp.call("Heartbeat", {"surplus": 1})
         sent = await api.post("/charge-points/cp/commands/ClearCache", json={})
         assert sent.status_code == 200, sent.text
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=False) as client:
         assert (await client.get(f"http://127.0.0.1:{gateway.ports['ws']}/")).status_code != 200
 
 
@@ -77,7 +77,7 @@ async def test_running_processes_export_the_metrics_of_the_page_and_every_metric
 
 async def agrees(process: Process, expected: dict[str, Family], differing: dict[str, object]) -> bool:
     """Scrape and note what differs. Some values come with the next turn of a periodic task."""
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=False) as client:
         text = (await client.get(f"http://127.0.0.1:{process.ports['health']}/metrics")).text
     found = read(text_string_to_metric_families(text))
     differing.clear()

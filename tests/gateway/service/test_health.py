@@ -56,7 +56,7 @@ async def serving(
 
 
 async def ask(port: int, path: str, method: str = "GET") -> httpx.Response:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=False) as client:
         return await client.request(method, f"http://127.0.0.1:{port}{path}")
 
 
