@@ -31,8 +31,12 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 settings.register_profile("csms", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("csms")
 
-_LONG = ("tests/docs/", "tests/system/", "tests/conformance/", "tests/admin/cli/")
-"""Directories with long tests, most of which wait for processes."""
+_LONG = (
+    *("tests/docs/", "tests/system/", "tests/conformance/", "tests/admin/cli/", "tests/loadtest/test_"),
+    *("tests/admin/test_schemathesis.py", "tests/state/embedded/", "tests/state/test_paging.py"),
+    *("tests/state/commands/test_commands_model.py", "tests/state/transactions/test_transactions_model.py"),
+)
+"""Long tests, most of which wait for processes or for a disk. They are beginnings of paths."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
