@@ -12,6 +12,10 @@ _LINES_KEPT = 20
 _LINE_MAX = 4_000
 
 
+class ChildFailed(Exception):  # noqa: N818  it is a sentence for a person
+    """A child failed at its first start. The text of the error names the child and gives the reason."""
+
+
 class ChildOutput:
     """The output of one child.
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
+from admin.cli.child_output import ChildFailed
 from admin.cli.data_dir import DataDirUnusable
 from admin.cli.ports import PortOccupied
-from admin.cli.supervisor import ChildFailed
 from gateway.service.config import ConfigError
 from gateway.service.masking import mask_text
 from state.errors import StateError

@@ -8,7 +8,7 @@ import msgspec
 import structlog
 import trio
 
-from admin.cli.child_output import ChildOutput
+from admin.cli.child_output import ChildFailed, ChildOutput
 from state.embedded import child_process
 
 # A child that ends is restarted at once. If the child ends again and again, the pauses are 0.1 s, 0.2 s and
@@ -19,10 +19,6 @@ _LIVED_S = 10.0
 _READY_BYTES_MAX = 65_536
 
 _log = structlog.get_logger("csms.up")
-
-
-class ChildFailed(Exception):  # noqa: N818  it is a sentence for a person
-    """A child failed at its first start. The text of the error names the child and gives the reason."""
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):

