@@ -50,7 +50,7 @@ async def test_an_id_tag_whose_maximum_is_zero_has_no_transaction_slot(store: St
 async def test_a_transaction_slot_of_an_id_tag_is_free_again_when_it_expires(store: Store) -> None:
     assert await hold(store, "long", maximum=2)
     key = keys.holds("demo", "tag")
-    await store.execute("ZADD", key, store.server_time_ms() - 1, "expired")
+    await store.execute("ZADD", key, store.server_time_ms() - 1_000, "expired")
     assert await hold(store, "new", maximum=2)
     assert await store.execute("ZRANGE", key, 0, -1) == [b"CP.1/long", b"CP.1/new"]
 

@@ -73,4 +73,4 @@ async def read_outcomes(store: Store) -> list[tuple[str, str]]:
 
 async def expire_lease(store: Store) -> None:
     keys = (await read(store)).keys
-    await store.execute("HSET", keys.record, "until_ms", store.server_time_ms() - 1)
+    await store.execute("HSET", keys.record, "until_ms", store.server_time_ms() - 1_000)

@@ -193,7 +193,7 @@ async def test_a_reservation_expires_by_the_server_clock_but_can_still_be_used_o
     store: Store,
 ) -> None:
     lease = await claimed(store)
-    await reserve(store, lease, expires_ms=store.server_time_ms() - 1)
+    await reserve(store, lease, expires_ms=store.server_time_ms() - 1_000)
     await reserve(store, lease, 8, "00.other", expires_ms=-1)
     assert [one.state for one in await reservations.list_(store, lease.keys)] == ["expired", "expired"]
     await begin(store, lease, 7)
@@ -309,7 +309,7 @@ async def test_a_reservation_ends_if_its_connector_or_the_whole_charge_point_can
 
 async def test_a_reservation_that_is_over_is_not_ended_again_by_a_faulted_connector(store: Store) -> None:
     lease = await claimed(store)
-    await reserve(store, lease, 6, "00.old", expires_ms=store.server_time_ms() - 1)
+    await reserve(store, lease, 6, "00.old", expires_ms=store.server_time_ms() - 1_000)
     await reserve(store, lease)
     await begin(store, lease, 7)
     await report(store, lease, 1, "Faulted")
