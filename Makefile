@@ -45,6 +45,7 @@ bench: setup ## Measure what messages and connections cost; an hour on an idle m
 	@$(PYTHON) -m tests.bench.authentication
 	@$(PYTHON) -m tests.bench.security_profiles
 	@$(PYTHON) -m tests.bench.fleet
+	@$(PYTHON) -m tests.bench.starts_and_stops
 	@$(PYTHON) -m tests.bench.slow_disk
 
 bench-check: setup ## Compare the instructions of the hot path with recorded ones. Options: ARGS="--record".

@@ -105,7 +105,7 @@ class Load(NamedTuple):
     answered: int
     seconds: float
     latencies: list[float]
-    """Empty after `saturate`."""
+    """Seconds of each call. Empty after a `saturate` that was not `timed`."""
 
     def percentile_ms(self, share: float) -> float | None:
         """Return None if no call was answered."""
@@ -115,11 +115,13 @@ class Load(NamedTuple):
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1e3
 
 
-def saturate(fleet: Sequence[ChargePoint], seconds: float) -> Load:
-    """Keep one call of every charge point in flight."""
+def saturate(fleet: Sequence[ChargePoint], seconds: float, *, timed: bool = False) -> Load:
+    """Keep one call of every charge point in flight. `timed` measures how long the calls took."""
     poll, by_number = _poll(fleet)
+    latencies: list[float] = []
     begin = time.perf_counter()
     for one in fleet:
+        one.due = begin
         one.send()
     answered, end = 0, begin + seconds
     while time.perf_counter() < end:
@@ -127,9 +129,13 @@ def saturate(fleet: Sequence[ChargePoint], seconds: float) -> Load:
             one = by_number[number]
             if one.receive():
                 answered += 1
+                if timed:
+                    now = time.perf_counter()
+                    latencies.append(now - one.due)
+                    one.due = now
                 one.send()
     answered += _drain(poll, by_number, set(by_number))
-    return Load(answered, time.perf_counter() - begin, [])
+    return Load(answered, time.perf_counter() - begin, latencies)
 
 
 def send_at_rate(fleet: Sequence[ChargePoint], rate: float, seconds: float) -> Load:

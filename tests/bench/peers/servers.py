@@ -51,7 +51,7 @@ def find_kinds(installed: Installed) -> dict[str, Kind]:
         "csms": Kind(
             "csms",
             "starts, stops, meter values and statuses, before the answer (`appendfsync always`)",
-            _run_csms,
+            run_csms,
         ),
         "trio": Kind(
             "limit: bare Trio", nothing, partial(_run_python, Path(sys.executable), "trio_responder")
@@ -84,7 +84,7 @@ def find_versions(installed: Installed) -> dict[str, str]:
     return versions
 
 
-def _run_csms() -> Iterator[Server]:
+def run_csms() -> Iterator[Server]:
     """Run `csms up` with one worker. Its store has the core of the client."""
     with csms_up() as system:
         pin(system.gateway, SERVER_CORE)
