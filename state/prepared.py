@@ -14,11 +14,12 @@ from state.scripts import SCRIPTS
 class Prepared:
     """A packed step. `pack` adds the last `open_args` arguments to it.
 
-    Raises ValueError if the script needs a different number of keys or arguments. `unchecked` belongs to the
-    caller. It is how often the caller may run this step before it must run a step that checks more.
+    Raises ValueError if the script needs a different number of keys or arguments. `unchecked` and
+    `unchecked_until_s` belong to the caller. They are how often, and until when on the monotonic clock, the
+    caller may run this step before it must run a step that checks more.
     """
 
-    __slots__ = ("_head", "key", "script", "unchecked")
+    __slots__ = ("_head", "key", "script", "unchecked", "unchecked_until_s")
 
     def __init__(self, name: str, keys: Sequence[str], args: Sequence[Arg], *, open_args: int) -> None:
         script = SCRIPTS[name]
@@ -26,6 +27,7 @@ class Prepared:
         self.script = script
         self.key = keys[0]
         self.unchecked = 0
+        self.unchecked_until_s = 0.0
         words = ("EVALSHA", script.sha, len(keys), *keys, *args)
         _, _, packed = pack(words).partition(b"\r\n")
         self._head = b"*%d\r\n%b" % (len(words) + open_args, packed)

@@ -5,14 +5,23 @@ end
 
 -- Append an event. Each stream (one per partition and tenant) keeps about 10,000 events of the last 6 hours. Older
 -- events are removed only every 90 minutes, so most events cost just two calls. A stream without new events expires as
--- a whole.
+-- a whole, but not within UNCHECKED_MS, in which emit_unchecked may follow.
 local function emit(stream, member, kind, data)
   local EVENTS_KEPT, EVENTS_KEPT_MS = 10000, 21600000
+  local UNCHECKED_MS = 600000
   redis.call('XADD', stream, 'MAXLEN', '~', EVENTS_KEPT, '*', 'of', member, 'kind', kind, 'data', data)
-  if redis.call('PTTL', stream) < EVENTS_KEPT_MS then
+  if redis.call('PTTL', stream) < EVENTS_KEPT_MS + UNCHECKED_MS then
     redis.call('XTRIM', stream, 'MINID', '~', now_ms() - EVENTS_KEPT_MS)
-    redis.call('PEXPIRE', stream, EVENTS_KEPT_MS + 5400000)
+    redis.call('PEXPIRE', stream, EVENTS_KEPT_MS + UNCHECKED_MS + 5400000)
   end
+end
+
+-- Append an event to a stream whose expiry another event of the same session has checked in the last ten minutes. The
+-- length is checked in one millisecond of a hundred, by the id of the event.
+local function emit_unchecked(stream, member, kind, data)
+  local EVENTS_KEPT = 10000
+  local id = redis.call('XADD', stream, '*', 'of', member, 'kind', kind, 'data', data)
+  if string.sub(id, 12, 13) == '00' then redis.call('XTRIM', stream, 'MAXLEN', '~', EVENTS_KEPT) end
 end
 
 -- A holder is '<node>/<number>'.

@@ -105,14 +105,14 @@ class Store:
         script = SCRIPTS[name]
         return self._step(of or keys[0], script, _evalsha(script, keys, args))
 
-    def step_prepared(self, prepared: Prepared, rest: Sequence[bytes]) -> Coroutine[None, None, list[Any]]:
+    def step_prepared(self, prepared: Prepared, rest: Sequence[bytes]) -> Coroutine[None, None, Any]:
         """Run one Lua step whose keys and first arguments are packed already.
 
-        `rest` has the last arguments of the step.
+        `rest` has the last arguments of the step. The step may return a word instead of a list.
         """
         return self._step(prepared.key, prepared.script, prepared.pack(rest))
 
-    async def _step(self, key: str, script: Script, packed: bytes) -> list[Any]:
+    async def _step(self, key: str, script: Script, packed: bytes) -> Any:
         lane, turn = self._turns.get(key) or self._lanes.of(key)
         reply = await lane.pending.call(packed, 1, turn)
         if isinstance(reply, ResponseError):
@@ -121,7 +121,7 @@ class Store:
                 reply = (await lane.pending.call(load + packed, 2, turn))[1]
             if isinstance(reply, ResponseError):
                 self._raise(lane, reply)
-        return reply  # type: ignore[no-any-return] # A step returns a list, by the rule of state/lua.
+        return reply
 
     async def execute(self, *command: Arg, key: str | None = None) -> Any:
         """Run one command on the connection of `key`, which is by default the command's first argument."""

@@ -1,12 +1,13 @@
 """Meter values, stored compactly with their transaction, or among the strays if their transaction is unknown.
 
-`append` is the hot path of the whole system. It is one Lua step, which does only what is necessary.
+`append` is the hot path of the whole system. It nearly always is one short Lua step.
 """
 
 import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from time import monotonic
 from typing import Literal, NamedTuple, get_args
 
 import msgspec
@@ -53,6 +54,11 @@ that are longer than this (lua/_values.lua). So no charge point can fill the sto
 """
 _UNCHECKED = 100
 """Greatest number of short messages that a session stores before the next check of what a transaction has."""
+UNCHECKED_S = 600.0
+"""Longest time between two checks. UNCHECKED_MS in lua/_prelude.lua must allow for it.
+
+Each check also keeps the stream of events from expiring.
+"""
 _ATTEMPTS = 3
 _json = msgspec.json.encode
 
@@ -121,45 +127,37 @@ async def append(
         prepared = appends[name] = _prepare(lease, connector_id, transaction_id)
     text = text_of(connector_id, as_sent, payload)
     record, received = compact.pack(text), b"%d" % received_ms
-    event = _event(lease.keys, connector_id, transaction_id, last)
-    if prepared.unchecked and len(record) <= _SHORT:
+    message = _event(lease.keys, connector_id, transaction_id, last), record, received
+    if transaction_id is None:
+        outcome, fence = await store.step_prepared(prepared, message)
+        return _APPENDED[outcome, fence]
+    if prepared.unchecked and len(record) <= _SHORT and monotonic() < prepared.unchecked_until_s:
         prepared.unchecked -= 1
-        reply = await store.step_prepared(prepared, (event, record, received))
-        if reply[0] != b"packed":
-            return _APPENDED[reply[0], reply[1]]
+        outcome = await store.step_prepared(prepared, message)
+        if outcome != b"unusual":
+            return _APPENDED[outcome, b"ok"]
     for _ in range(_ATTEMPTS):
-        if transaction_id is not None:
-            checked = lease, transaction_id, event, (record, received, digest(text))
-            word, fence, *left = await _append_checked(store, *checked)
-            if word != b"unknown":
-                prepared.unchecked = min(int(left[0]), _UNCHECKED) if left else 0
-                return _APPENDED[word, fence]
-        prepared.unchecked = _UNCHECKED
-        reply = await store.step_prepared(prepared, (event, record, received))
-        if reply[0] != b"packed":
-            return _APPENDED[reply[0], reply[1]]
+        checked_s = monotonic()
+        outcome, fence, *left = await _append_checked(store, lease, transaction_id, (*message, digest(text)))
+        if outcome != b"unknown":
+            prepared.unchecked = min(int(left[0]), _UNCHECKED) if left else 0
+            prepared.unchecked_until_s = checked_s + UNCHECKED_S
+            return _APPENDED[outcome, fence]
+        stray = _prepare_stray(lease, connector_id, transaction_id)
+        outcome, fence = await store.step_prepared(stray, message)
+        if outcome != b"known":
+            return _APPENDED[outcome, fence]
     raise StoreUnavailable(f"transaction {transaction_id} changed at each attempt to store its meter values")
 
 
 async def _append_checked(
-    store: Store, lease: Lease, transaction_id: str, event: bytes, message: tuple[bytes, ...]
+    store: Store, lease: Lease, transaction_id: str, message: tuple[bytes, ...]
 ) -> list[bytes]:
     keys = lease.keys
     return await store.step(
         "transactions/meter_values_append_checked",
-        (
-            *lease.head_keys(),
-            keys.transaction(transaction_id),
-            keys.values(transaction_id),
-            keys.packed(transaction_id),
-            unpacked(keys.partition),
-        ),
-        (
-            *lease.head_args(),
-            event,
-            keys.queued(transaction_id),
-            *message,
-        ),
+        (*lease.head_keys(), *_keys_of(keys, transaction_id), unpacked(keys.partition)),
+        (*lease.head_args(), keys.queued(transaction_id), *message),
     )
 
 
@@ -178,23 +176,27 @@ def _event(
 
 def _prepare(lease: Lease, connector_id: int | None, transaction_id: str | None) -> Prepared:
     """Prepare an append without its message. The result can be used as long as the transaction lasts."""
-    keys, transaction = lease.keys, transaction_id or ""
+    if transaction_id is None:
+        return _prepare_stray(lease, connector_id, "")
     return Prepared(
         "transactions/meter_values_append",
-        (
-            *lease.head_keys(),
-            keys.transaction(transaction),
-            keys.values(transaction),
-            keys.packed(transaction),
-            keys.stray_values(_stream(connector_id)),
-            keys.stray_counts,
-            keys.open,
-        ),
-        (
-            *lease.head_args(),
-            encode(transaction),
-            "" if connector_id is None else connector_id,
-        ),
+        (lease.keys.lease, lease.keys.events, *_keys_of(lease.keys, transaction_id)),
+        lease.head_args(),
+        open_args=3,
+    )
+
+
+def _keys_of(keys: ChargePointKeys, transaction_id: str) -> tuple[str, str, str]:
+    return keys.transaction(transaction_id), keys.values(transaction_id), keys.packed(transaction_id)
+
+
+def _prepare_stray(lease: Lease, connector_id: int | None, transaction_id: str) -> Prepared:
+    keys, stream = lease.keys, lease.keys.stray_values(_stream(connector_id))
+    connector = "" if connector_id is None else connector_id
+    return Prepared(
+        "transactions/meter_values_append_stray",
+        (*lease.head_keys(), keys.transaction(transaction_id), stream, keys.stray_counts, keys.open),
+        (*lease.head_args(), encode(transaction_id), connector),
         open_args=3,
     )
 

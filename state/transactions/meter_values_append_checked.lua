@@ -1,7 +1,7 @@
 -- Store the values of a MeterValues like meter_values_append, but also compare them with the packed ones, and with what
--- the transaction may have.
+-- the transaction may have, and take back a lease.
 -- KEYS lease held events transaction values packed unpacked
--- | ARGV epoch holder member data queued compact received_ms digest
+-- | ARGV epoch holder member queued data compact received_ms digest
 -- -> {'kept', fence, left} | {'repeated' | 'dropped' | 'unknown', fence}
 -- WITH values
 -- `left` is how many more messages may come unchecked, which is none once messages are packed. 'unknown' means that the

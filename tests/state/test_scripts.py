@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import state
-from state.scripts import SCRIPTS, Names, head, read_header
+from state.scripts import SCRIPTS, Names, head, read_header, select
 
 ROOM = Path(state.__file__).parent
 STEPS = sorted(
@@ -131,6 +131,25 @@ def test_the_generated_first_line_of_a_script_declares_the_names_in_the_header_o
         "local a, b = KEYS[1], KEYS[2] local c, rest = ARGV[1], {unpack(ARGV, 2)}"
     )
     assert head("x", Names(("a",)), Names(()), PRELUDE) == "local a = KEYS[1]"
+
+
+def test_a_script_has_only_the_shared_definitions_that_it_uses() -> None:
+    limit = "local ONE, LIMIT = 1, 2"
+    inner = "local function inner(x)\n  if x then\n    return LIMIT\n  end\nend"
+    outer = "local function outer() -- not unused\n  return inner(1)\nend"
+    unused = "local function unused()\n  return 'x'\nend"
+    shared = f"-- unused\n{limit}\n\n{inner}\n{unused}\n-- An outer function.\n{outer}\n"
+    assert select(shared, "-- unused\nreturn outer()") == f"{limit}\n{inner}\n{outer}"
+    assert select(shared, "return ONE") == limit
+    assert select(shared, "return 1") == ""
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_every_shared_definition_can_be_selected(name: str) -> None:
+    shared = (ROOM / f"{name}.lua").read_text()
+    begun = [line for line in shared.splitlines() if line.startswith("local ")]
+    kept = select(shared, code(name)).splitlines()
+    assert [line for line in kept if line.startswith("local ")] == begun
 
 
 @pytest.mark.parametrize("name", STEPS)

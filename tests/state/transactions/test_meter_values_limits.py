@@ -2,18 +2,23 @@
 
 from collections.abc import Sequence
 from random import Random
+from time import monotonic
 
 import pytest
 
 from state.keys import ChargePointKeys
 from state.nodes.leases import Lease
 from state.store import Store
-from state.transactions import Stopped, packing, stop
+from state.transactions import Stopped, meter_values, packing, stop
 from state.transactions.listing import get
 from tests.support.transactions import ANSWER, a_stop, begin, charging, claimed, read_values, send
 
 KEYS = ChargePointKeys("demo", "CP.1")
 FAR_MS = 2**50
+CONNECTION = (
+    '{"address":"::1","certificate":null,"node":"n","security_profile":0,"since":"2026-01-01T00:00:00Z",'
+    '"tls":null,"token_id":"t"}'
+)
 DATA = b'[{"timestamp":"2026-01-01T01:00:00Z","sampledValue":[{"value":"9"}]}]'
 
 
@@ -76,8 +81,12 @@ async def test_a_session_checks_what_a_transaction_has_only_now_and_then(
     monkeypatch.setattr(store, "step", counted)
     assert await send(store, lease, id_, charging(150)) == ["kept"] * 150
     assert checked == ["transactions/meter_values_append_checked"] * 2
+    # Ten minutes without a check are the most, because the stream of events may expire.
+    monkeypatch.setattr(meter_values, "monotonic", lambda: monotonic() + meter_values.UNCHECKED_S)
+    assert await send(store, lease, id_, charging(152)[150:]) == ["kept"] * 2
+    assert checked == ["transactions/meter_values_append_checked"] * 3
     monkeypatch.undo()
-    assert len(await read_values(store, id_)) == 150
+    assert len(await read_values(store, id_)) == 152
 
 
 async def test_values_of_a_transaction_that_was_forgotten_after_its_packing_become_strays(
@@ -90,3 +99,44 @@ async def test_values_of_a_transaction_that_was_forgotten_after_its_packing_beco
     assert await send(store, lease, id_, charging(1)) == ["kept"]
     await store.execute("UNLINK", *KEYS.of_transaction(id_))
     assert await send(store, lease, id_, charging(2)) == ["stray"] * 2
+
+
+async def test_a_session_without_its_lease_stores_values_and_hears_what_became_of_the_lease(
+    store: Store,
+) -> None:
+    lease = await claimed(store)
+    id_ = await begin(store, lease)
+    messages = charging(6)
+    assert await send(store, lease, id_, messages[:2]) == ["kept"] * 2
+    changes: list[dict[str, str | int]] = [
+        {"holder": "", "reaped": lease.holder, "connection": CONNECTION},
+        {"holder": "node/2"},
+        {"holder": lease.holder, "epoch": 0},
+        {"epoch": 1},
+    ]
+    fences = []
+    for change, (received_ms, payload) in zip(changes, messages[2:], strict=True):
+        await store.execute("HSET", KEYS.lease, *(part for pair in change.items() for part in pair))
+        appended = await meter_values.append(
+            store,
+            lease,
+            connector_id=1,
+            transaction_id=str(id_),
+            payload=payload,
+            received_ms=received_ms,
+        )
+        assert appended.outcome == "kept"
+        fences.append(appended.fence)
+    assert fences == ["ok", "newer", "lost", "ok"]
+    assert len(await read_values(store, id_)) == 6
+
+
+async def test_the_events_of_meter_values_alone_keep_their_stream_short(store: Store) -> None:
+    lease = await claimed(store)
+    id_ = await begin(store, lease)
+    assert await send(store, lease, id_, charging(1)) == ["kept"]
+    for _ in range(20):
+        await store.pipeline([("XADD", KEYS.events, "*", "of", "x", "kind", "x", "data", "x")] * 1000)
+    messages = charging(2000)[1:]
+    while await store.execute("XLEN", KEYS.events) > 10_200:
+        await send(store, lease, id_, [messages.pop()])
