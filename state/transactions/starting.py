@@ -144,7 +144,15 @@ async def start(
         held = await holds.hold(store, lease.keys, start.id_tag, start.fingerprint, limit.slots, void=void)
         answer = answer if held else limit.answer
     try:
-        return await _store_start(store, lease, start, answer, reservation=reservation, running=running)
+        return await _store_start(
+            store,
+            lease,
+            start,
+            answer,
+            reservation=reservation,
+            running=running,
+            unlimited=limit is None,
+        )
     except StateError as error:
         # A start that may have been stored keeps its hold. If the start is repeated, it is a replay, which
         # takes no hold.
@@ -161,6 +169,7 @@ async def _store_start(
     *,
     reservation: int | None,
     running: Open | None,
+    unlimited: bool,
 ) -> StartOutcome:
     proposed = max(lease.last_transaction_id + 1, ids.least_number(store.server_time_ms()))
     for _ in range(_ATTEMPTS):
@@ -168,7 +177,14 @@ async def _store_start(
         # replay.
         number = proposed if proposed <= _LAST_ID else 0
         reply = await _propose(
-            store, lease, start, answer, proposed=number, reservation=reservation, running=running
+            store,
+            lease,
+            start,
+            answer,
+            proposed=number,
+            reservation=reservation,
+            running=running,
+            unlimited=unlimited,
         )
         fence = fence_of(reply[1])
         match reply[0]:
@@ -204,6 +220,7 @@ async def _propose(
     proposed: int,
     reservation: int | None,
     running: Open | None,
+    unlimited: bool,
 ) -> list[bytes]:
     keys, mark = lease.keys, start.fingerprint
     event = {
@@ -223,6 +240,8 @@ async def _propose(
         "reservation": start.reservation_id,
         "received_ms": start.received_ms,
         "fingerprint": mark,
+        # Without a limit the start took no hold, so nobody has to release one. Older releases do not say so.
+        "no_hold": 1 if unlimited else None,
         "answer": answer,
         "as_sent": start.as_sent.fields,
     }

@@ -2,12 +2,12 @@
 -- KEYS lease held events starts open orphans order transaction values packed stray stray_counts open_transactions
 -- profiles unpacked completed
 -- | ARGV epoch holder member id digest orphan event compact compact_digest received_ms queued fields...
--- -> {'stopped' | 'replayed', fence, connector, tag, fingerprint, answer, meter, ms}
+-- -> {'stopped' | 'replayed', fence, connector, tag, fingerprint, answer, meter, ms, no_hold}
 -- | {'orphaned' | 'contradicts', fence} | {'orphan_replayed', fence, orphan}
 -- WITH charging_profiles completion transactions unmatched values
--- A stop ends only a transaction that exists. The fingerprint is empty if a later start has the same fingerprint.
-local connector, tag, fingerprint, answer, listed, meter, ms, stored, ended = unpack(redis.call('HMGET', transaction,
-  'connector', 'tag', 'fingerprint', 'stop_answer', 'listed', 'meter', 'ms', 'stop_digest', 'end_ms'))
+local connector, tag, fingerprint, answer, listed, meter, ms, free, stored, ended =
+  unpack(redis.call('HMGET', transaction, 'connector', 'tag', 'fingerprint', 'stop_answer', 'listed', 'meter', 'ms',
+    'no_hold', 'stop_digest', 'end_ms'))
 -- The first write of a first stop is ZREM, because a full store refuses a step whose first write may take memory.
 if listed and not answer then redis.call('ZREM', open_transactions, listed) end
 local f = fence(lease, held, events, epoch, holder, member)
@@ -28,7 +28,7 @@ end
 local kept = compact ~= '' and keep_values(transaction, values, packed, compact, compact_digest, received_ms)
 if answer and kept == 'kept' then redis.call('ZADD', unpacked, now_ms(), queued) end
 local own = own_fingerprint(starts, fingerprint, id)
-if answer then return {'replayed', f, connector or '', tag, own, answer, meter or '', ms} end
+if answer then return {'replayed', f, connector or '', tag, own, answer, meter or '', ms, free or ''} end
 redis.call('HSET', transaction, unpack(fields))
 complete(completed, unpacked, transaction, queued, ended and 'stop_after_end' or 'stop')
 if own ~= '' then redis.call('HSET', starts, fingerprint, id .. STOPPED) end
@@ -36,4 +36,5 @@ if own ~= '' then redis.call('HSET', starts, fingerprint, id .. STOPPED) end
 local pointer = redis.call('HGET', open, connector or '') or ''
 if string.match(pointer, OPEN_ID) == id then redis.call('HDEL', open, connector) end
 emit(events, member, 'transaction.stopped', event)
-return {'stopped', f, connector or '', tag, own, redis.call('HGET', transaction, 'stop_answer'), meter or '', ms}
+return {'stopped', f, connector or '', tag, own, redis.call('HGET', transaction, 'stop_answer'), meter or '', ms,
+  free or ''}

@@ -39,7 +39,7 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True):
     """Outcome of a stop that was stored with its transaction.
 
     `id_tag`, `fingerprint`, `connector_id`, `meter_start` and `started_ms` are those of the transaction's
-    start.
+    start. `held` is False if this start surely took no hold.
     """
 
     answer: bytes
@@ -49,11 +49,12 @@ class Stopped(msgspec.Struct, frozen=True, kw_only=True):
     connector_id: int | None
     meter_start: int | None
     started_ms: int
+    held: bool
 
     @property
     def hold(self) -> Hold | None:
         """The hold that the transaction may still have."""
-        return Hold(self.id_tag, self.fingerprint) if self.fingerprint else None
+        return Hold(self.id_tag, self.fingerprint) if self.held and self.fingerprint else None
 
 
 class StopReplayed(Stopped, frozen=True, kw_only=True):
@@ -166,6 +167,7 @@ async def stop(store: Store, lease: Lease, stop: Stop, answer: bytes) -> StopOut
                 connector_id=_number(reply[2]),
                 meter_start=_number(reply[6]),
                 started_ms=int(reply[7]),
+                held=reply[8] != b"1",
             )
 
 

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from gateway.ocpp16.faults.table import FaultName
 
 _STRICT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:\d{2})", re.ASCII)
+_USUAL = re.compile(r"\d{4}-\d{2}-\d{2}T(?!24)\d{2}:\d{2}:\d{2}(?:\.\d{3})?Z", re.ASCII)
 _READABLE = re.compile(
     r"(?P<date>\d{4}-\d{2}-\d{2})[Tt ](?P<minute>\d{2}:\d{2})(?P<second>:\d{2})?"
     r"(?:[.,](?P<fraction>\d+))?\s?(?P<zone>[Zz]|[+-]\d{2}(?::?\d{2})?)?",
@@ -66,6 +67,11 @@ def parse(text: str) -> Parsed:
     seconds are absent, a comma replaces the point, or the hour is 24:00. The fault
     `time_unreadable` means that the text cannot be read and that the caller uses the time of receipt.
     """
+    if _USUAL.fullmatch(text):
+        try:
+            return Parsed((datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND, ())
+        except ValueError:
+            pass  # Such as a leap second, which is read below.
     match = _READABLE.fullmatch(text) if len(text) <= 50 else None
     if match is None:
         return _parse_rewritten(text)

@@ -3,6 +3,7 @@ import pytest
 
 from state.store import Store
 from state.transactions import (
+    Limit,
     Orphaned,
     Started,
     Stopped,
@@ -13,6 +14,7 @@ from state.transactions import (
     stop,
 )
 from state.transactions.as_sent import AsSent
+from state.transactions.running import Hold
 from tests.support.transactions import (
     ANSWER,
     a_start,
@@ -38,6 +40,22 @@ async def test_a_repeated_stop_does_not_release_the_slot_of_a_later_transaction_
     assert again.fingerprint == ""
 
 
+async def test_a_stop_names_the_hold_of_its_transaction_unless_the_start_took_none(store: Store) -> None:
+    lease = await claimed(store)
+    limited = await start(store, lease, a_start(), ANSWER, limit=Limit(1, b"refused"))
+    expected = Hold("Tag", a_start().fingerprint)
+    assert (await stop_one(store, lease, limited.id)).hold == expected
+    again = await stop(store, lease, a_stop(limited.id), b"other")
+    assert isinstance(again, StopReplayed)
+    assert again.hold == expected
+    unlimited = await start_one(store, lease, meter_start=101)
+    assert (await stop_one(store, lease, unlimited.id)).hold is None
+    # An older release stored this transaction, which may have a hold.
+    older = await start_one(store, lease, meter_start=102)
+    await store.execute("HDEL", lease.keys.transaction(older.id), "no_hold")
+    assert (await stop_one(store, lease, older.id)).hold == Hold("Tag", a_start(meter_start=102).fingerprint)
+
+
 async def test_a_second_stop_transaction_request_for_a_transaction_changes_nothing(store: Store) -> None:
     lease = await claimed(store)
     first = await start_one(store, lease)
@@ -49,6 +67,7 @@ async def test_a_second_stop_transaction_request_for_a_transaction_changes_nothi
         connector_id=1,
         meter_start=100,
         started_ms=a_start().started_ms,
+        held=False,
     )
     sent = {"meter_stop": 350, "reason": "Local", "id_tag": "Tag"}
     assert await stop_one(store, lease, first.id, **sent) == expected

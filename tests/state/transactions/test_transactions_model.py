@@ -190,6 +190,7 @@ class Story:
             connector_id=known.start.connector_id,
             meter_start=known.start.meter_start,
             started_ms=known.start.started_ms,
+            held=False,
         )
 
     async def end(self, nth: int, meter: int, force: bool) -> None:  # noqa: FBT001  Drawn.
