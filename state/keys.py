@@ -201,7 +201,8 @@ class ChargePointKeys:
 
     def of_transaction(self, transaction_id: int | str) -> tuple[str, ...]:
         """Return all keys that belong to one transaction alone. The first is the transaction itself."""
-        return (self.transaction(transaction_id), self.values(transaction_id), self.packed(transaction_id))
+        tag, name = TAGS[self.partition], self.queued(transaction_id)
+        return f"{{{tag}}}:transaction:{name}", f"{{{tag}}}:values:{name}", f"{{{tag}}}:packed:{name}"
 
     def queued(self, transaction_id: int | str) -> str:
         """Return the name of a finished transaction in the queues of its partition."""

@@ -156,7 +156,7 @@ async def _append_checked(
     keys = lease.keys
     return await store.step(
         "transactions/meter_values_append_checked",
-        (*lease.head_keys(), *_keys_of(keys, transaction_id), unpacked(keys.partition)),
+        (*lease.head_keys(), *keys.of_transaction(transaction_id), unpacked(keys.partition)),
         (*lease.head_args(), keys.queued(transaction_id), *message),
     )
 
@@ -180,14 +180,10 @@ def _prepare(lease: Lease, connector_id: int | None, transaction_id: str | None)
         return _prepare_stray(lease, connector_id, "")
     return Prepared(
         "transactions/meter_values_append",
-        (lease.keys.lease, lease.keys.events, *_keys_of(lease.keys, transaction_id)),
+        (lease.keys.lease, lease.keys.events, *lease.keys.of_transaction(transaction_id)),
         lease.head_args(),
         open_args=3,
     )
-
-
-def _keys_of(keys: ChargePointKeys, transaction_id: str) -> tuple[str, str, str]:
-    return keys.transaction(transaction_id), keys.values(transaction_id), keys.packed(transaction_id)
 
 
 def _prepare_stray(lease: Lease, connector_id: int | None, transaction_id: str) -> Prepared:
