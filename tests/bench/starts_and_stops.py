@@ -1,10 +1,12 @@
 """Measure durable acknowledgements: how many starts and stops one gateway answers in a second, and how fast.
 
-Run it with `python -m tests.bench.starts_and_stops`, two minutes. Each charge point starts a transaction and
-stops it, in turn, and has one call in flight. The store of `csms up` runs `appendfsync always`, so it has
+Run it with `python -m tests.bench.starts_and_stops`, three minutes. Each charge point starts a transaction
+and stops it, in turn, and has one call in flight. A round saturates the gateway, then sends half of the rate
+that it reached, and then `--per-second`. The store of `csms up` runs `appendfsync always`, so it has
 synchronised a fact to the disk before the charge point gets the answer. The gateway has the first core. The
 store and the client share the second one. `core 0` and `core 1` show how busy the cores were in all, so a
-difference to the processes shows other work on this machine.
+difference to the processes shows other work on this machine. While the store rewrites its file, which its
+log says, a second process takes part of its core and of the disk, so the latencies of that round are high.
 """
 
 import argparse
@@ -36,6 +38,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, nargs="+", default=[200, 2000])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0, help="seconds of each measurement")
+    parser.add_argument("--per-second", type=float, default=2000.0, help="the fixed rate")
     parser.add_argument("--transport", choices=("plain", "tls"), nargs="+", default=["plain", "tls"])
     options = parser.parse_args()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -75,8 +78,9 @@ def _describe_disk() -> str:
 
 
 def _measure(server: Server, busy: list[ChargePoint], name: str, options: argparse.Namespace) -> None:
-    """Measure saturation and half of its rate in turn, so that a busy minute hits both."""
+    """Measure each load in turn, so that a busy minute hits all of them."""
     full: list[Load] = []
+    fixed: list[Load] = []
     for number in range(1, options.rounds + 1):
         title = f"{name} connections, round {number}"
         full.append(
@@ -84,12 +88,21 @@ def _measure(server: Server, busy: list[ChargePoint], name: str, options: argpar
         )
         rate = full[-1].answered / full[-1].seconds / 2
         _report(server, f"{title}, half", partial(send_at_rate, busy, rate, options.seconds))
-    rates = [one.answered / one.seconds for one in full]
-    _say(f"{name} connections: {median(rates):,.0f} acknowledgements a second (median)")
+        paced = partial(send_at_rate, busy, options.per_second, options.seconds)
+        fixed.append(_report(server, f"{title}, fixed", paced))
+    _say(
+        f"{name} connections, medians: {median(one.answered / one.seconds for one in full):,.0f}"
+        f" acknowledgements a second; at {options.per_second:,.0f} a second,"
+        f" p50 {_median_ms(fixed, 0.5):.1f} ms and p99 {_median_ms(fixed, 0.99):.1f} ms"
+    )
+
+
+def _median_ms(loads: list[Load], share: float) -> float:
+    return median(one.percentile_ms(share) or 0.0 for one in loads)
 
 
 def _report(server: Server, title: str, work: Callable[[], Load]) -> Load:
-    clock, cores = Clock(server), _read_cores()
+    clock, cores, rewrites = Clock(server), _read_cores(), _count_rewrites(server)
     load = work()
     gateway, store, client = clock.read()
     used = [now - then for now, then in zip(_read_cores(), cores, strict=True)]
@@ -102,7 +115,7 @@ def _report(server: Server, title: str, work: Callable[[], Load]) -> Load:
         f" us of CPU for each: gateway {each[0]:.0f}, store {each[1]:.0f}, client {each[2]:.0f};"
         f" gateway {shares[0]:.0%}, store {shares[1]:.0%} and client {shares[2]:.0%} of a core"
         f" ({', '.join(f'core {n} {busy / load.seconds:.0%}' for n, busy in enumerate(used))});"
-        f" limit: {_find_limit(*shares)}"
+        f" limit: {_find_limit(*shares)}; rewrites of the file: {_count_rewrites(server) - rewrites}"
     )
     return load
 
@@ -113,6 +126,10 @@ def _find_limit(gateway: float, store: float, client: float) -> str:
     if store + client >= _FULL:
         return "the core of store and client"
     return "none of them"
+
+
+def _count_rewrites(server: Server) -> int:
+    return Path(f"/proc/{server.store}/cwd/valkey.log").read_text().count("file rewriting started")
 
 
 def _read_cores() -> list[float]:
