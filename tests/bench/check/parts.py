@@ -59,7 +59,7 @@ _REPLIES: Final[dict[str, dict[str, Reply]]] = {
     "StatusNotification": {"charge_points/connector_status": (b"ok", b"")},
     "MeterValues": {
         "transactions/meter_values_append_checked": (b"kept", b"ok", b"100"),
-        "transactions/meter_values_append": (b"kept", b"ok"),
+        "transactions/meter_values_append": b"kept",
     },
     "StartTransaction": {
         "transactions/find_start": (b"", b"", ()),
@@ -69,7 +69,7 @@ _REPLIES: Final[dict[str, dict[str, Reply]]] = {
     "StopTransaction": {
         "transactions/stop": (
             *(b"stopped", b"ok", b"1", b"04A1B2C3D4E5F6", b"0123456789abcdef"),
-            *(b'{"status":"Accepted"}', b"1000", b"%d" % _STARTED_MS),
+            *(b'{"status":"Accepted"}', b"1000", b"%d" % _STARTED_MS, b"1"),
         ),
         "GET": _TAG,
         "ZREM": 1,
