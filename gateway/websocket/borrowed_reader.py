@@ -12,17 +12,22 @@ for bytes. `feed` resumes the coroutine with bytes, in the caller's task, and re
 for more bytes. If the reader awaits anything else (a lock, a send), `feed` passes the wait on to Trio, so the
 caller waits and can be cancelled.
 
-A BorrowedReader uses only `wrap_server_stream` and `wrap_client_stream` of trio-websocket, and relies on each
-of them to call `nursery.start_soon` once.
+`wrap_server_stream` and `wrap_client_stream` of trio-websocket call `nursery.start_soon` once each.
+
+The objects of trio-websocket, wsproto and h11 take 9.8 KB for each connection, and most connections need none
+of them after the upgrade. So a server lets go of them with `release`. `resume` makes new ones for a message
+in several frames, a binary message or the closing handshake. It needs the name of trio-websocket's reader.
 """
 
 import contextlib
 from collections.abc import Callable, Coroutine, Generator
 from types import coroutine
-from typing import Any, Final, override
+from typing import Any, Final, cast, override
 
 import trio
 from trio_websocket import WebSocketConnection
+from wsproto import ConnectionType, WSConnection
+from wsproto.connection import Connection as FrameProtocol
 
 from gateway.websocket.socket_stream import SocketStream
 
@@ -38,6 +43,23 @@ def _ask() -> Generator[object, bytes, bytes]:
     return (yield _HUNGRY)
 
 
+@coroutine
+def _drive(reader: Coroutine[Any, Any, None], step: Callable[[], object]) -> Generator[Any, Any, bool]:
+    """Run the reader until it asks for bytes. Return False if it has ended instead."""
+    try:
+        trap = step()
+        while trap is not _HUNGRY:
+            try:
+                answer = yield trap
+            except BaseException as error:  # noqa: BLE001  a cancellation is the reader's to handle
+                trap = reader.throw(error)
+            else:
+                trap = reader.send(answer)
+    except StopIteration:
+        return False
+    return True
+
+
 class BorrowedReader(trio.abc.Stream):
     """A suspended reader of trio-websocket.
 
@@ -51,7 +73,8 @@ class BorrowedReader(trio.abc.Stream):
 
     def __init__(self, stream: SocketStream, head: bytes = b"") -> None:
         self.stream = stream
-        self.websocket: WebSocketConnection
+        self.websocket: WebSocketConnection | None = None
+        """The connection of trio-websocket. None before the upgrade, and between `release` and `resume`."""
         self.upgraded = False
         self.close_sent = False
         self.done = False
@@ -84,39 +107,37 @@ class BorrowedReader(trio.abc.Stream):
         reader = self._reader
         if reader is None:
             return
-        if self._pending is None:
-            await self._drive(reader, lambda: reader.send(data))
-        else:
-            step, self._pending = self._pending, None
-            await self._drive(reader, step)
+        step, self._pending = self._pending or (lambda: reader.send(data)), None
+        hungry = False
+        try:
+            hungry = await _drive(reader, step)
+        finally:
+            if not hungry:
+                self._reader = None
+                self.done = True
 
     async def finish(self) -> None:
         """End the reader, even if it waits for something."""
-        reader = self._reader
         self.done = True
-        if reader is None:
-            return
-        with trio.CancelScope(shield=True), contextlib.suppress(Exception):
-            await self._drive(reader, lambda: reader.throw(trio.ClosedResourceError()))
+        await self.release()
 
-    @coroutine
-    def _drive(self, reader: Coroutine[Any, Any, None], step: Callable[[], object]) -> Generator[Any, Any]:
-        try:
-            trap = step()
-            while trap is not _HUNGRY:
-                try:
-                    answer = yield trap
-                except BaseException as error:  # noqa: BLE001  a cancellation is the reader's to handle
-                    trap = reader.throw(error)
-                else:
-                    trap = reader.send(answer)
-        except StopIteration:
-            self._reader = None
-            self.done = True
-        except BaseException:
-            self._reader = None
-            self.done = True
-            raise
+    async def release(self) -> None:
+        """End the reader, and let go of trio-websocket's connection until the next `resume`."""
+        reader, self._reader = self._reader, None
+        self.websocket = self._pending = None
+        if reader is not None:
+            with trio.CancelScope(shield=True), contextlib.suppress(Exception):
+                await _drive(reader, lambda: reader.throw(trio.ClosedResourceError()))
+
+    def resume(self, message_bytes: int) -> WebSocketConnection:
+        """Return the connection of trio-websocket, or make a new one for the same open websocket."""
+        if self.websocket is None:
+            # The frame protocol has all methods of a WSConnection that trio-websocket uses after an upgrade.
+            protocol = cast(WSConnection, FrameProtocol(ConnectionType.SERVER))
+            self.websocket = WebSocketConnection(self, protocol, max_message_size=message_bytes)
+            self._reader = self.websocket._reader_task()  # noqa: SLF001  nothing public starts a reader alone
+            self._reader.send(None)  # It asks for bytes at once.
+        return self.websocket
 
     @override
     async def receive_some(self, max_bytes: int | None = None) -> bytes:

@@ -88,7 +88,7 @@ async def connect(
             reader,
             early,
             side="client",
-            subprotocol=reader.websocket.subprotocol or "",
+            subprotocol=reader.resume(limits.message_bytes).subprotocol or "",
             tls=stream.describe() if isinstance(stream, TlsStream) else None,
             limits=limits,
             stats=stats,

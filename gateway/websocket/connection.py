@@ -1,6 +1,7 @@
 """An open websocket of a server or a client.
 
-A text message in one frame takes the fast path. trio-websocket handles all other frames.
+A text message in one frame takes the fast path, and PINGs are answered here. trio-websocket handles all other
+messages and the closing handshake.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ from gateway.websocket.borrowed_reader import BorrowedReader
 from gateway.websocket.close_codes import Close, Closed, ConnectionClosed, Violation, build_close_frame
 from gateway.websocket.large_messages import HEADER_MAX, SMALL
 from gateway.websocket.limits import Limits
-from gateway.websocket.outgoing_frames import build_text_frame, mask
+from gateway.websocket.outgoing_frames import build_pong, build_text_frame, mask
 from gateway.websocket.silence import Silence, TransportFault
 from gateway.websocket.socket_stream import SocketStream
 from gateway.websocket.stats import Stats
@@ -258,7 +259,15 @@ class Connection:
         if isinstance(frame, bytes):
             self._stats.messages += 1
             return self._on_text(frame)
-        return self._pass_on(frame)
+        return self._answer_ping(frame) if frame.opcode in {PING, PONG} else self._pass_on(frame)
+
+    def _answer_ping(self, frame: Rest) -> Awaitable[None] | None:
+        if frame.opcode == PONG:
+            self._silence.mute = False
+        elif not self._reader.close_sent:
+            pong = build_pong(frame.data)
+            return self._stream.send_now(mask(pong) if self._masking else pong)
+        return None
 
     async def _reserve(self, size: int) -> None:
         """Hold room for `size` bytes, and wait for the room if need be. Raises Violation if there is none.
@@ -297,11 +306,8 @@ class Connection:
 
         A message that the frame completes is delivered before any later message.
         """
-        reader, websocket = self._reader, self._reader.websocket
-        if frame.opcode == PONG:
-            self._silence.mute = False
-        if frame.opcode == PING and reader.close_sent:
-            return  # trio-websocket would try to send a PONG after our CLOSE (its issue 184).
+        reader = self._reader
+        websocket = reader.resume(self._limits.message_bytes)
         try:
             await reader.feed(frame.data)
         except LocalProtocolError as error:
@@ -310,8 +316,6 @@ class Connection:
         # If neither side has sent CLOSE, trio-websocket could not read the frame. But `close` sets `reason`
         # before our CLOSE is sent.
         if reason is not None and not reader.close_sent and self.closed is None:
-            if reason.code == Close.BROKEN.code:
-                raise trio.BrokenResourceError("the peer did not take a PONG")
             not_utf8 = reason.code == Close.NOT_UTF8.code
             raise Violation(Close.NOT_UTF8 if not_utf8 else Close.PROTOCOL_ERROR, reason.reason)
         if frame.opcode == CLOSE:
@@ -321,6 +325,9 @@ class Connection:
         elif frame.ends_message:
             with contextlib.suppress(WebSocketClosed):
                 message = await websocket.get_message()
+                del websocket
+                if self.closed is None and not self._masking:
+                    await reader.release()
                 self._stats.messages += 1
                 left = self._on_text(self._as_text(message))
                 if left is not None or self._elsewhere is not None:
@@ -392,13 +399,14 @@ class Connection:
             return
         self._end(close.record("us"))
         nobody_reads = self._pumping is None or self._pumping is trio.lowlevel.current_task()
+        websocket = self._reader.resume(self._limits.message_bytes)
         with trio.move_on_after(self._limits.close_s) as deadline:
             if nobody_reads:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._read_out)
-                    await self._reader.websocket.aclose(close.code, close.reason)
+                    await websocket.aclose(close.code, close.reason)
             else:
-                await self._reader.websocket.aclose(close.code, close.reason)
+                await websocket.aclose(close.code, close.reason)
         if deadline.cancelled_caught:
             self._stream.abort()
         elif nobody_reads:  # Otherwise the task in `run` ends the stream.
@@ -420,8 +428,6 @@ class Connection:
         self._end(Close.DROPPED.record("us"))
         self._stream.close()
         await self._reader.finish()
-        # The reader and the websocket refer to each other. This line ends the cycle.
-        del self._reader.websocket
 
     def check_clock(self, now: float) -> Callable[[], Coroutine[Any, Any, None]] | None:
         """Return the action that is due at the time `now`, or None (see sweeper.py)."""

@@ -41,6 +41,24 @@ class BadUpgrade(Exception):  # noqa: N818  it says what happened
 class Upgrade:
     """A charge point's upgrade request. Answer the request once, with `refuse` or `accept`."""
 
+    __slots__ = (
+        "_early",
+        "_limits",
+        "_reader",
+        "_request",
+        "_stats",
+        "answered",
+        "authorization",
+        "connection",
+        "encrypted",
+        "origin",
+        "path",
+        "remote",
+        "repairs",
+        "subprotocols",
+        "tls",
+    )
+
     def __init__(
         self,
         request: WebSocketRequest,
@@ -102,6 +120,8 @@ class Upgrade:
             )
         self.answered = True
         await self._request.accept(subprotocol=subprotocol)
+        del self._request
+        await self._reader.release()
         self.connection = Connection(
             self._reader,
             self._early,

@@ -15,6 +15,12 @@ def build_text_frame(text: bytes) -> bytes:
     return b"\x81\x7f" + length.to_bytes(8) + text
 
 
+def build_pong(ping: bytes) -> bytes:
+    """Return the answer to a whole PING frame. A control frame has at most 125 bytes of payload."""
+    payload = apply_mask(ping[6:], ping[2:6]) if ping[1] & 0x80 else ping[2:]
+    return bytes((0x8A, len(payload))) + payload
+
+
 def mask(frame: bytes) -> bytes:
     """Mask a frame, as a client must."""
     header = 2 if frame[1] < 126 else 4 if frame[1] == 126 else 10

@@ -33,7 +33,8 @@ async def test_a_session_that_has_ended_and_its_connection_are_freed_without_the
                     async with charge_point(f"{gateway.url}/cp{number}") as cp:
                         await cp.call("Heartbeat", {})
                         seen += [weakref.ref(session) for session in gateway.hub]
-                        seen += [weakref.ref(one.link.connection._reader.websocket) for one in gateway.hub]
+                        readers = [session.link.connection._reader for session in gateway.hub]
+                        seen += [weakref.ref(reader.resume(1_000)) for reader in readers]
                 assert len(seen) >= 2 * SESSIONS
                 await until(gone)
             finally:

@@ -1,11 +1,16 @@
 """Pings, closing and slow peers."""
 
+import gc
 import time
 from collections import Counter
 
+import h11
 import pytest
 import trio
 from trio.testing import MockClock
+from trio_websocket import WebSocketConnection
+from wsproto import WSConnection
+from wsproto.connection import Connection as FrameProtocol
 
 from gateway.websocket.close_codes import Close, Closed, ConnectionClosed
 from gateway.websocket.connection import Connection
@@ -236,7 +241,7 @@ async def test_a_fragment_that_arrives_just_before_our_close_frame_is_not_taken_
     handle = Closing()
     async with serving(handle) as server, raw_peer(server) as peer, trio.open_nursery() as nursery:
         connection = await handle.connections.receive()
-        async with connection._reader.websocket._stream_lock:
+        async with connection._reader.resume(1_000)._stream_lock:
             nursery.start_soon(connection.close, Close.RESTARTING)
             await settle()
             await peer.send(frame(0x01, b"be") + frame(0x80, b"gun"))
@@ -247,3 +252,27 @@ async def test_a_fragment_that_arrives_just_before_our_close_frame_is_not_taken_
         await handle.ended.wait()
         assert connection.violation is None
     assert handle.ends == [(1012, "service restart", "us")]
+
+
+async def test_an_open_connection_keeps_nothing_of_trio_websocket_after_the_upgrade_or_a_message() -> None:
+    """These objects take 9.8 KB, and most connections send only messages in one frame."""
+    handle = Closing()
+    kinds = (WebSocketConnection, WSConnection, FrameProtocol, h11.Connection)
+    gc.collect()
+    gc.disable()
+    try:
+        async with serving(handle) as server, raw_peer(server) as peer:
+            connection = await handle.connections.receive()
+            assert not [one for one in gc.get_objects() if isinstance(one, kinds)]
+            for sent in (text("a"), frame(0x01, b"b") + frame(0x89, b"now") + frame(0x80, b"c"), frame(0x89)):
+                await peer.send(sent)
+                await settle()
+                assert not [one for one in gc.get_objects() if isinstance(one, kinds)]
+            await peer.send(frame(0x01, b"begun"))
+            await settle()
+            assert [one for one in gc.get_objects() if isinstance(one, kinds)]
+            await peer.send(frame(0x88, b"\x03\xe8"))
+            await handle.ended.wait()
+            assert connection.closed == Closed(1000, "", "peer")
+    finally:
+        gc.enable()
