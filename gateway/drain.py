@@ -51,7 +51,7 @@ async def close_sessions(node: Node, hub: Hub, window_s: float) -> None:
         await close_evenly(links, window_s, Close.RESTARTING)
         async with trio.open_nursery() as nursery:
             for link in links:
-                nursery.start_soon(link.ended.wait)
+                nursery.start_soon(link.wait_ended)
             # A session that does not end must not keep the sessions that were admitted during the drain.
             known = set(links)
             for session in hub:
@@ -104,4 +104,4 @@ async def write_rest(node: Node, *, deadline: float) -> None:
 
 async def _close(link: Link) -> None:
     link.close_soon(Close.RESTARTING)  # In the background, an error does not stop the other closes.
-    await link.ended.wait()
+    await link.wait_ended()

@@ -105,7 +105,7 @@ class Upkeep:
             log.warning("leases.ghosts_released", charge_points=released)
 
     async def _audit(self, links: Sequence[Link]) -> None:
-        links = [link for link in links if not link.ended.is_set()]
+        links = [link for link in links if not link.has_ended]
         fences = await leases.audit(self._node.store, [link.lease for link in links])
         for link, fence in zip(links, fences, strict=True):
             if fence != "ok":

@@ -7,7 +7,7 @@ different names never give the same key.
 
 import re
 from binascii import crc_hqx
-from functools import partial
+from functools import lru_cache, partial
 from urllib.parse import quote, unquote
 
 from state.partition_tags import TAGS
@@ -91,6 +91,20 @@ class _SeldomKey:
         return keys.of(self.kind)
 
 
+@lru_cache(4_096)
+def _shared(partition: int, tenant_part: str) -> tuple[str, ...]:
+    """Return the keys of the partition that the charge points of a tenant keep. They share the strings."""
+    head = tag(partition)
+    return (
+        f"{head}:events:{tenant_part}",
+        f"{head}:charge-points:{tenant_part}",
+        f"{head}:transactions:{tenant_part}",
+        f"{head}:open-transactions:{tenant_part}",
+        f"{head}:completed:{tenant_part}",
+        f"{head}:overdue",
+    )
+
+
 class ChargePointKeys:
     """All keys of one charge point. The keys in `__slots__` are built once."""
 
@@ -156,7 +170,7 @@ class ChargePointKeys:
         self.id = charge_point
         self.member = join(tenant, charge_point)
         self.partition = crc_hqx(self.member.encode(), 0) % PARTITIONS
-        tag, member, tenant_part = TAGS[self.partition], self.member, encode(tenant)
+        tag, member = TAGS[self.partition], self.member
         # Keys that belong to this charge point alone.
         self.record = f"{{{tag}}}:charge-point:{member}"
         self.lease = f"{{{tag}}}:lease:{member}"
@@ -168,12 +182,14 @@ class ChargePointKeys:
         self.orphans = f"{{{tag}}}:orphans:{member}"
         self.pending = f"{{{tag}}}:pending:{member}"
         # Keys of the partition, which all its charge points share.
-        self.events = f"{{{tag}}}:events:{tenant_part}"
-        self.charge_points = f"{{{tag}}}:charge-points:{tenant_part}"
-        self.transactions = f"{{{tag}}}:transactions:{tenant_part}"
-        self.open_transactions = f"{{{tag}}}:open-transactions:{tenant_part}"
-        self.completed = f"{{{tag}}}:completed:{tenant_part}"
-        self.overdue = f"{{{tag}}}:overdue"
+        (
+            self.events,
+            self.charge_points,
+            self.transactions,
+            self.open_transactions,
+            self.completed,
+            self.overdue,
+        ) = _shared(self.partition, encode(tenant))
 
     @property
     def seen(self) -> str:

@@ -70,7 +70,7 @@ class Takeovers:
                     leases.count_takeover, self._node.store, session.link.lease.keys, holder
                 )
             session.link.close_soon(Close.SUPERSEDED)
-            await session.link.ended.wait()
+            await session.link.wait_ended()
 
     async def _send(self, incarnation: str, message: inbox.Message) -> bool:
         """Send a message to a node. Return False if the node has no inbox or the store does not answer."""

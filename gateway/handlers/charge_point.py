@@ -58,7 +58,7 @@ class SessionMemory:
     strict: bool = False
     security_profile: SecurityProfile = 0
     """Security profile with which the charge point proved itself when it connected."""
-    triggered: set[str] = dataclasses.field(default_factory=set)
+    triggered: frozenset[str] = frozenset()
     """Actions that we asked the charge point to send.
 
     These actions are allowed even while the registration is Pending.

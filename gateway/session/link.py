@@ -32,12 +32,13 @@ class Link:
 
     __slots__ = (
         "_closing",
+        "_ended",
         "answered",
         "answering",
         "attached",
         "certificate",
         "connection",
-        "ended",
+        "has_ended",
         "heard_at",
         "heard_stored",
         "lease",
@@ -67,7 +68,8 @@ class Link:
         self.secrets = KnownSecrets()
         """Secrets of the charge point, which no received frame shows."""
         self.recorder: Recorder | None = None
-        self.ended = trio.Event()
+        self.has_ended = False
+        self._ended: trio.Event | None = None
         self.heard_at = self.heard_stored = monotonic()
         """When the last OCPP message came, and the latest such time that the store has."""
         self.answering = False
@@ -122,6 +124,17 @@ class Link:
     def close_soon(self, closing: Close) -> None:
         self.node.background(self.close, closing)
 
+    def end(self) -> None:
+        """Note that the session has ended, and wake those who wait for that."""
+        self.has_ended = True
+        if self._ended is not None:
+            self._ended.set()
+
+    async def wait_ended(self) -> None:
+        if not self.has_ended:
+            self._ended = self._ended or trio.Event()
+            await self._ended.wait()
+
     # --- The lease ---------------------------------------------------------------------------------
 
     async def apply_fence(self, fence: leases.Fence) -> None:
@@ -145,7 +158,7 @@ class Link:
         has the lease.
         """
         async with self.node.readoptions:
-            if self.ended.is_set():
+            if self.has_ended:
                 return
             try:
                 if not await leases.readopt(
@@ -155,7 +168,7 @@ class Link:
             finally:
                 # The release may have come before the lease was taken, or the lease may have been taken
                 # although no reply came.
-                if self.ended.is_set():
+                if self.has_ended:
                     self.node.release(self.lease.keys, self.lease.holder, "connection lost")
         await self.set_pointers()
 
@@ -194,7 +207,7 @@ class Link:
         """
         store = self.node.store
         running = await traces.find_running(store, self.lease.keys)
-        if running is None or self.ended.is_set() or running.until_ms < store.server_time_ms():
+        if running is None or self.has_ended or running.until_ms < store.server_time_ms():
             self.recorder = None
         elif self.recorder is None or self.recorder.stopped or self.recorder.id != running.id:
             self.record(running, connected=False)

@@ -123,7 +123,7 @@ class Session:
                 link.node.count_faults(link.lease.keys, (fault,))
             link.node.fault_counts.write_soon()
             link.connection.repair_faults(None)
-            link.ended.set()
+            link.end()
         return closed
 
     async def reread_settings(self) -> None:

@@ -125,6 +125,8 @@ class Connection:
         """
         self._pumping = trio.lowlevel.current_task()
         try:
+            if not self._masking:  # A client cannot resume.
+                await self._reader.release()
             try:
                 await self._pump(on_text)
             except Violation as violation:

@@ -120,8 +120,7 @@ class Upgrade:
             )
         self.answered = True
         await self._request.accept(subprotocol=subprotocol)
-        del self._request
-        await self._reader.release()
+        del self._request  # It refers to the connection of trio-websocket.
         self.connection = Connection(
             self._reader,
             self._early,

@@ -101,17 +101,14 @@ class SocketStream:
             await self._wait_readable()
         return data
 
-    async def attend(self, read: Callable[[], bool]) -> None:
+    def attend(self, read: Callable[[], bool]) -> Awaitable[None]:
         """Call `read` whenever something came, until it returns False or the stream is closed.
 
         `read` has just returned True, after `receive_now` returned None. It runs in the task that watches all
         sockets, which saves the wake-up of a task for each message. It never raises, and never takes long.
         """
         self._attendant = read
-        try:
-            await self._wait_readable()
-        finally:
-            self._attendant = None
+        return self._wait_readable()
 
     async def _wait_readable(self) -> None:
         if self._reader is not None:
@@ -151,10 +148,8 @@ class SocketStream:
         """
         self._readable = True
         self._ended = self._ended or ended
-        if self._attendant is not None:
-            if self._attendant():
-                return
-            self._attendant = None  # More may come before the task goes on.
+        if self._attendant is not None and self._attendant():
+            return
         self._wake_reader()
 
     def stop_attending(self) -> None:
@@ -164,6 +159,7 @@ class SocketStream:
 
     def _wake_reader(self) -> None:
         reader, self._reader = self._reader, None
+        self._attendant = None  # More may come before the task goes on.
         if reader is not None:
             trio.lowlevel.reschedule(reader)
 

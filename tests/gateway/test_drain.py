@@ -47,7 +47,7 @@ class Fleet(list[SimpleNamespace]):
                 ended.set()
 
         memory = SimpleNamespace(charging_at=1 if charging else None)
-        session = SimpleNamespace(link=Stub(memory=memory, ended=ended, close_soon=close_soon))
+        session = SimpleNamespace(link=Stub(memory=memory, wait_ended=ended.wait, close_soon=close_soon))
         self.append(session)
 
     async def drain(self) -> None:

@@ -88,6 +88,7 @@ class Held:
             address="", tls=None, since_ms=1, node="a", token_id=keys.id, security_profile=profile
         )
         self.ended = trio.Event()
+        self.wait_ended = self.ended.wait
         self.is_closing = False
 
     def wake(self) -> None:

@@ -50,7 +50,7 @@ class Fleet:
                 ended.set()
 
         memory = SimpleNamespace(charging_at=1 if charging else None)
-        link = Stub(memory=memory, close_soon=close_soon, is_closing=False, ended=ended)
+        link = Stub(memory=memory, close_soon=close_soon, is_closing=False, wait_ended=ended.wait)
         self.sessions[name] = SimpleNamespace(link=link)
 
     def obey(self, order: ToGateway) -> None:

@@ -140,7 +140,7 @@ async def test_a_command_that_was_claimed_but_not_written_is_sent_by_the_next_se
                     cp.connection._stream.abort()
                 given_back = await seat.until_status(id_, "queued")
                 assert given_back.sent_ms is None
-                await session.link.ended.wait()
+                await session.link.wait_ended()
                 assert cp.asked == []
         async with peer(seat, None) as cp:
             await seat.until_status(id_, "answered")
@@ -159,7 +159,7 @@ async def test_a_closing_session_claims_no_command_and_the_next_session_sends_th
             await until(lambda: not session.calls._working)
             assert (await seat.read(id_)).status == "queued"
             await cp.connection.close(Close.LOAD_TEST_OVER)
-            await session.link.ended.wait()
+            await session.link.wait_ended()
             assert cp.asked == []
         assert (await seat.read(id_)).status == "queued"
         async with peer(seat, None) as cp:

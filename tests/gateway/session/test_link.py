@@ -32,7 +32,7 @@ def link_of(gateway: InnerGateway) -> Link:
 
 async def wait_ended(link: Link) -> None:
     """Wait until the session has ended and its release is stored."""
-    await link.ended.wait()
+    await link.wait_ended()
     await trio.testing.wait_all_tasks_blocked()
     await link.node.wait_until_seen_through()
 

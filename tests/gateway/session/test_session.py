@@ -56,4 +56,4 @@ async def test_a_wake_up_message_is_ignored_if_it_arrives_during_the_last_writes
         session = Session(node, claimed, cast("Connection", Ended()), leases.attachment("a/1"))
         session.link.recorder = cast("Recorder", WritesItsLastFrames(session))
         assert await session.run(claimed.pending, nobody_before) == LOST
-        assert session.link.ended.is_set()
+        assert session.link.has_ended

@@ -142,7 +142,7 @@ async def test_a_command_whose_answer_is_too_big_ends_at_once_and_says_why(
             await cp.wait_asked()
             await write(cp, frame(0x81, b"", length=1_048_577))
             found = await found_with(store, id_, "error")
-            assert not session.link.ended.is_set()
+            assert not session.link.has_ended
             hung_up.set()
     assert found.error is not None
     error = msgspec.json.decode(found.error)
