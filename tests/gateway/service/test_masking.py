@@ -10,7 +10,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.service import logs
+from gateway.service import logs, masking
 from gateway.service.masking import mask, mask_credentials, mask_location, mask_text
 
 SECRET = "s3cr3t-V4lue_of+this"
@@ -219,3 +219,18 @@ def test_a_hostile_url_is_masked_quickly() -> None:
         began = time.process_time()
         mask_location(piece * 20_000)
         assert time.process_time() - began < 1.0
+
+
+WORDS = (
+    *("AuthorizationKey", "authorization", "cookie", "value", "key", "Basic", "Bearer", "OCPP16", "csms_t_x"),
+    *("csms_", "password", "token", "secret", "auth", "2026-11-30T08:00:00Z", "::ffff:10.0.0.1", "CP_001"),
+    *(".", "-", "_", ":", "=", "/", "?", "&", "@", '"', "'", " ", "\\", "%2F", ",", "ab12"),
+)
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=12).map("".join))
+def test_a_text_that_is_taken_for_harmless_at_a_glance_has_nothing_to_mask(text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(masking, "_is_harmless", lambda _: None)
+        masked = mask_text(text)
+    assert mask_text(text) == masked
