@@ -36,7 +36,7 @@ from gateway.admission.proof import Denied, Evidence
 from gateway.admission.rate import Place
 from gateway.admission.reasons import Reason
 from gateway.admission.refusal import Refusal
-from gateway.admission.serving import SUBPROTOCOL, Admission, Admitted, serve
+from gateway.admission.serving import SUBPROTOCOL, Admission, Admitted, Opened, open_session, run
 from gateway.node import Node
 from gateway.ocpp16.faults.table import FAULTS, FaultName
 from gateway.refusal_counts import Note
@@ -67,14 +67,26 @@ class _Peer(NamedTuple):
 
 async def handle(admission: Admission, upgrade: Upgrade) -> None:
     """Answer one upgrade request, and run its session until the connection ends."""
+    opened = await _answer(admission, upgrade)
+    if opened is not None:
+        running = run(admission, *opened)
+        del opened  # `run` drops the claim, too.
+        await running
+
+
+async def _answer(admission: Admission, upgrade: Upgrade) -> Opened | None:
+    """Return the session, if there is one.
+
+    What only the handshake needs is freed when this coroutine ends, and not with the session.
+    """
     node, place = admission.node, None
     try:
         who, peer = _check_quickly(admission, upgrade)
         with admission.attempts.trying(*peer):
             if (place := await _take_place(admission, upgrade)) is None:
-                return
+                return None
             admitted = await _admit(admission, upgrade, who, peer)
-        await serve(admission, upgrade, admitted, place)
+        return await open_session(admission, upgrade, admitted, place)
     except Refusal as refusal:
         if place is not None:
             place.leave(refused=True)
@@ -83,6 +95,7 @@ async def handle(admission: Admission, upgrade: Upgrade) -> None:
         if refusal.reason.counts_as_failure:
             await admission.delays.wait(upgrade.remote[0])
         await _refuse(node, upgrade, refusal)
+        return None
     finally:
         if place is not None:
             place.leave()

@@ -63,7 +63,20 @@ class Admitted(NamedTuple):
     """Registration status that the tenant gives to a charge point if this handshake registers it."""
 
 
-async def serve(admission: Admission, upgrade: Upgrade, admitted: Admitted, place: Place) -> None:
+class Opened(NamedTuple):
+    """An open session, for `run`. Its lease is held, and its connection is accepted."""
+
+    session: Session
+    claimed: leases.Claimed
+
+
+async def open_session(
+    admission: Admission, upgrade: Upgrade, admitted: Admitted, place: Place
+) -> Opened | None:
+    """Claim the lease, and send the 101. The caller must `run` the session before anything else.
+
+    None means that the peer has left. Raises Refusal.
+    """
     node = admission.node
     attached = leases.Attachment(
         address=upgrade.remote[0],
@@ -76,51 +89,55 @@ async def serve(admission: Admission, upgrade: Upgrade, admitted: Admitted, plac
     )
     # If the peer has hung up, its charge point may have a newer session, which must keep the lease.
     if upgrade.has_hung_up():
-        return
+        return None
     holder = node.next_holder()
     node.attended.add(holder)
+    claimed = None
     try:
-        await _serve_as(admission, upgrade, admitted, attached, holder, place=place)
-    finally:
-        node.attended.discard(holder)
-
-
-async def _serve_as(
-    admission: Admission,
-    upgrade: Upgrade,
-    admitted: Admitted,
-    attached: leases.Attachment,
-    holder: str,
-    *,
-    place: Place,
-) -> None:
-    """Claim the lease for the session `holder`, and serve the session until it ends."""
-    node, hub = admission.node, admission.hub
-    claimed = await _claim(node, admitted, holder, attached)
-    reason, seen_s = "connection lost", None
-    try:
+        claimed = await _claim(node, admitted, holder, attached)
         node.note_token(admitted.keys.tenant, attached.token_id)
         await _conclude(node, admitted)
         connection = await upgrade.accept(SUBPROTOCOL)
-        place.leave()
-        node.telemetry.accepted += 1
         session = Session(node, claimed, connection, attached, admitted.certificate)
-        session.link.secrets = admitted.secrets
+    except BaseException:
+        if claimed is not None:
+            _give_back(node, claimed.lease, attached, "connection lost")
+        node.attended.discard(holder)
+        raise
+    place.leave()
+    node.telemetry.accepted += 1
+    session.link.secrets = admitted.secrets
+    return Opened(session, claimed)
+
+
+async def run(admission: Admission, session: Session, claimed: leases.Claimed) -> None:
+    """Serve a session until it ends, and give its lease back."""
+    node, hub, link = admission.node, admission.hub, session.link
+    reason, seen_s = "connection lost", None
+    try:
         hub.add(session)
-        session_log.note_opened(claimed.lease, attached)
+        session_log.note_opened(link.lease, link.attached)
         began = trio.current_time()
+        after = partial(admission.takeovers.end_predecessor, claimed)
+        serving = session.run(claimed.pending, after=after)
+        del claimed, after  # An idle session needs neither.
         try:
-            closed = await session.run(
-                claimed.pending, after=partial(admission.takeovers.end_predecessor, claimed)
-            )
+            closed = await serving
         finally:
             hub.remove(session)
-            seen_s = session.link.unstored_seen_s()
+            seen_s = link.unstored_seen_s()
         reason = f"{closed.code} {closed.reason}".strip()
-        session_log.note_ended(claimed.lease, closed, trio.current_time() - began)
+        session_log.note_ended(link.lease, closed, trio.current_time() - began)
     finally:
-        node.note_token(admitted.keys.tenant, attached.token_id)
-        node.release(admitted.keys, holder, reason, seen_s)
+        _give_back(node, link.lease, link.attached, reason, seen_s)
+        node.attended.discard(link.lease.holder)
+
+
+def _give_back(
+    node: Node, lease: leases.Lease, attached: leases.Attachment, reason: str, seen_s: int | None = None
+) -> None:
+    node.note_token(lease.keys.tenant, attached.token_id)
+    node.release(lease.keys, lease.holder, reason, seen_s)
 
 
 async def _conclude(node: Node, admitted: Admitted) -> None:

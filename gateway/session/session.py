@@ -110,6 +110,7 @@ class Session:
         try:
             async with trio.open_nursery() as nursery:
                 self.calls.begin(nursery, pending, after, self._lost_by)
+                del pending, after  # The claim to which they refer is of no use for an idle session.
                 try:
                     closed = await link.connection.run(self._receive, self.calls.end)
                 finally:

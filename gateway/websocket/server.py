@@ -152,15 +152,22 @@ class Server:
 
     async def _serve_socket(self, sock: socket.socket, remote: tuple[str, int], handshake: Handshake) -> None:
         """Serve one connection. An error ends only this connection."""
+        counted = None
         try:
             stream = handshake.stream = self._open_stream(sock, remote)
-            await self._serve_stream(stream, handshake)
+            trusts = self._trusts_proxy
+            if trusts is None or await self._learn_source(stream, trusts):
+                counted = self._count_address(stream)
+                if counted is not None:
+                    await self._serve_peer(stream, handshake)
         except* (trio.BrokenResourceError, trio.ClosedResourceError, trio_websocket.ConnectionClosed):
             pass
         except* Exception:  # noqa: BLE001  An error must end only this connection.
             self.stats.crashed += 1
             _log.exception("connection.crashed")
         finally:
+            if counted:
+                self._discount_address(counted)
             self._handshakes.end(handshake)
             self.stats.open -= 1
             if handshake.stream is None:
@@ -173,23 +180,25 @@ class Server:
             return SocketStream(sock, remote, send_s=self._limits.send_s)
         return TlsStream(sock, remote, self._tls(), send_s=self._limits.send_s, server_side=True)
 
-    async def _serve_stream(self, stream: SocketStream, handshake: Handshake) -> None:
-        if self._trusts_proxy is not None and not await self._learn_source(stream, self._trusts_proxy):
-            return
-        limit, of_address = self._limits.connections_per_address, self.stats.of_address
-        address = stream.remote[0]
+    def _count_address(self, stream: SocketStream) -> str | None:
+        """Count the connection for its address, and return the address, or "" if there is no limit.
+
+        None means that the address has too many connections.
+        """
+        limit, address = self._limits.connections_per_address, stream.remote[0]
         if not limit:
-            await self._serve_peer(stream, handshake)
-        elif of_address[address] >= limit:
+            return ""
+        if self.stats.of_address[address] >= limit:
             self._note_refused(stream, Refused.TOO_MANY_CONNECTIONS)
-        else:
-            of_address[address] += 1
-            try:
-                await self._serve_peer(stream, handshake)
-            finally:
-                of_address[address] -= 1
-                if not of_address[address]:
-                    del of_address[address]
+            return None
+        self.stats.of_address[address] += 1
+        return address
+
+    def _discount_address(self, address: str) -> None:
+        of_address = self.stats.of_address
+        of_address[address] -= 1
+        if not of_address[address]:
+            del of_address[address]
 
     async def _learn_source(self, stream: SocketStream, trusts: Callable[[str], bool]) -> bool:
         """Read the PROXY header. Return whether to serve the connection."""
