@@ -263,7 +263,7 @@ class Connection:
             return self._on_text(frame)
         return self._answer_ping(frame) if frame.opcode in {PING, PONG} else self._pass_on(frame)
 
-    def _answer_ping(self, frame: Rest) -> Awaitable[None] | None:
+    def _answer_ping(self, frame: Rest) -> Coroutine[Any, Any, None] | None:
         if frame.opcode == PONG:
             self._silence.mute = False
         elif not self._reader.close_sent:
