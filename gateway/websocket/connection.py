@@ -151,8 +151,10 @@ class Connection:
         while not (reader.done or self._over):
             while (frame := frames.cut()) is not None:
                 size += len(frame if isinstance(frame, bytes) else frame.data)
-                if (left := self._begin(frame)) is not None or self._elsewhere is not None:
-                    await (left or self._attend())
+                if (left := self._begin(frame)) is not None:
+                    await left
+                if self._elsewhere is not None:
+                    await self._attend()
                 burst += 1
                 # The clock is read after every fourth message only, because most bursts are short.
                 if size >= BURST_BYTES or (burst & 3 == 0 and trio.current_time() - began >= BURST_S):
@@ -187,17 +189,31 @@ class Connection:
         stream.waited = self._serve_at_once()
         if stream.waited:
             await self._attend()
-        elif (left := self._left) is not None:
+            return
+        if (left := self._left) is not None:
             self._left = None
             await left
+        if self._elsewhere is not None:
+            await self._attend()
 
     async def _attend(self) -> None:
         """Sleep while messages are served without this task, and then do what they leave to it."""
+        while True:
+            await self._sleep()
+            if (left := self._left) is None:
+                return
+            self._left = None
+            await left
+            if self._elsewhere is None:
+                return
+
+    async def _sleep(self) -> None:
+        """Sleep until this task has to go on."""
         try:
             while True:
                 await self._stream.attend(self._serve_at_once)
                 if self._elsewhere is None:
-                    break  # Otherwise the stream was closed, and a message is still served.
+                    return  # Otherwise the stream was closed, and a message is still served.
         except BaseException:
             if self._elsewhere is not None:
                 self._elsewhere()
@@ -206,9 +222,6 @@ class Connection:
                 self._left.close()
                 self._left = None
             raise
-        if (left := self._left) is not None:
-            self._left = None
-            await left
 
     def serve_elsewhere(self, cancel: Callable[[], None]) -> None:
         """Let a message be served without the task of `run`. Nothing more is read until `resume`.
@@ -331,9 +344,8 @@ class Connection:
                 if self.closed is None and not self._masking:
                     await reader.release()
                 self._stats.messages += 1
-                left = self._on_text(self._as_text(message))
-                if left is not None or self._elsewhere is not None:
-                    await (left or self._attend())
+                if (left := self._on_text(self._as_text(message))) is not None:
+                    await left
 
     def _as_text(self, message: str | bytes) -> bytes:
         if isinstance(message, str):

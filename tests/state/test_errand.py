@@ -1,0 +1,446 @@
+"""Errands over the real queue of commands: results, errors, cancellation, order, and what is left in memory."""
+
+import gc
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, override
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from state.errand import Errand, both
+from state.errors import StoreUnavailable
+from state.redis.pending import NOTHING, PendingReplies
+from state.store import Store
+
+type Work = Coroutine[Any, Any, Any]
+
+
+class Recorded(Errand[Any]):
+    """An errand that keeps what came of it."""
+
+    __slots__ = ("ended",)
+
+    def __init__(self, coroutine: Work) -> None:
+        super().__init__(coroutine)
+        self.ended: list[object] = []
+
+    @override
+    def end(self) -> None:
+        try:
+            self.ended.append(self.take_result())
+        except Exception as error:  # noqa: BLE001  The test judges it.
+            self.ended.append(error.with_traceback(None))
+
+
+class Lane:
+    """The queue of a lane, whose server is the test."""
+
+    def __init__(self, *, max_commands: int = 1_000) -> None:
+        self.pending = PendingReplies(timeout_s=60, max_commands=max_commands, max_bytes=1 << 20)
+        self.sent: list[bytes] = []
+        self.pending.send_now = self._send
+
+    def _send(self, data: bytes) -> int:
+        self.sent.append(data)
+        return len(data)
+
+    async def ask(self, word: str, turn: str = "") -> str:
+        reply: str = await self.pending.call(word.encode(), 1, turn)
+        return f"{word}={reply}"
+
+    def reply(self, *replies: object) -> None:
+        left = list(replies)
+        self.pending.deliver(lambda: left.pop(0) if left else NOTHING)
+
+    def send_unsent(self) -> None:
+        if batch := self.pending.take():
+            self.sent.append(batch)
+
+
+async def fail() -> str:
+    raise StoreUnavailable("away")
+
+
+async def fail_after(lane: Lane, word: str) -> str:
+    await lane.ask(word)
+    raise ValueError(word)
+
+
+@pytest.fixture
+def lane() -> Lane:
+    return Lane()
+
+
+def begin(coroutine: Work) -> Recorded:
+    errand = Recorded(coroutine)
+    if errand.run():
+        errand.end()
+    return errand
+
+
+class Run:
+    """Runs a coroutine in a task or as an errand."""
+
+    def __init__(self, nursery: trio.Nursery, *, task: bool) -> None:
+        self._nursery, self._task = nursery, task
+        self.scope = trio.CancelScope()
+        self.errand: Recorded | None = None
+        self._ended: list[object] = []
+
+    async def begin(self, coroutine: Work) -> None:
+        if self._task:
+            self._nursery.start_soon(self._work, coroutine)
+            await wait_all_tasks_blocked()
+        else:
+            self.errand = begin(coroutine)
+
+    async def _work(self, coroutine: Work) -> None:
+        with self.scope:
+            try:
+                self._ended.append(await coroutine)
+            except Exception as error:  # noqa: BLE001  The test judges it.
+                self._ended.append(error.with_traceback(None))
+
+    async def ended(self) -> list[object]:
+        await wait_all_tasks_blocked()
+        return self._ended if self.errand is None else self.errand.ended
+
+    async def cancel(self) -> None:
+        if self.errand is not None:
+            self.errand.cancel()
+        self.scope.cancel()
+        await wait_all_tasks_blocked()
+
+
+@pytest.fixture(params=["task", "errand"])
+async def run(request: pytest.FixtureRequest) -> AsyncIterator[Run]:
+    async with trio.open_nursery() as nursery:
+        yield Run(nursery, task=request.param == "task")
+
+
+# --- Errands -------------------------------------------------------------------------------------------------
+
+
+async def test_an_errand_goes_on_with_each_reply_and_ends_with_the_last_one(lane: Lane) -> None:
+    async def ask_twice() -> list[str]:
+        return [await lane.ask("a"), await lane.ask("b")]
+
+    errand = begin(ask_twice())
+    assert (lane.sent, errand.ended) == ([b"a"], [])
+    lane.reply(1)
+    assert (lane.sent, errand.ended) == ([b"a", b"b"], [])
+    lane.reply(2)
+    assert errand.ended == [["a=1", "b=2"]]
+
+
+async def test_an_error_of_an_errand_is_kept_for_its_end(lane: Lane) -> None:
+    errand = begin(fail_after(lane, "a"))
+    lane.reply(1)
+    assert [repr(one) for one in errand.ended] == ["ValueError('a')"]
+    assert [repr(one) for one in begin(fail()).ended] == [repr(StoreUnavailable("away"))]
+
+
+async def test_a_reply_to_a_cancelled_errand_is_dropped(lane: Lane) -> None:
+    cancelled, other = begin(lane.ask("a")), begin(lane.ask("b"))
+    cancelled.cancel()
+    lane.send_unsent()
+    lane.reply(1, 2)
+    assert (cancelled.ended, other.ended) == ([], ["b=2"])
+    assert lane.pending.bytes == 0
+
+
+async def test_an_errand_that_is_cancelled_before_its_command_is_sent_sends_nothing(lane: Lane) -> None:
+    lane.pending.send_now = None
+    cancelled, other = begin(lane.ask("a")), begin(lane.ask("b"))
+    cancelled.cancel()
+    lane.send_unsent()
+    assert lane.sent == [b"b"]
+    lane.reply(1)
+    assert (cancelled.ended, other.ended) == ([], ["b=1"])
+
+
+async def test_commands_of_one_turn_go_one_at_a_time_in_the_order_of_the_errands_and_tasks(
+    lane: Lane, nursery: trio.Nursery
+) -> None:
+    ended: list[str] = []
+
+    async def ask(word: str) -> None:
+        ended.append(await lane.ask(word, "t/a"))
+
+    begin(ask("a"))
+    nursery.start_soon(ask, "b")
+    await wait_all_tasks_blocked()
+    begin(ask("c")).cancel()
+    begin(ask("d"))
+    while lane.pending.flight:
+        lane.reply(len(lane.sent))
+        await wait_all_tasks_blocked()
+        lane.send_unsent()
+    assert lane.sent == [b"a", b"b", b"d"]
+    assert ended == ["a=1", "b=2", "d=3"]
+    assert lane.pending._turns == {}
+
+
+@pytest.mark.parametrize("turn", ["", "t/a"])
+@pytest.mark.parametrize("way", ["expire", "fail_flight", "close"])
+async def test_an_errand_gets_the_error_if_no_reply_comes(way: str, turn: str) -> None:
+    lane = Lane()
+    if way == "expire":
+        lane.pending.send_now = None
+    errands = [begin(lane.ask(word, turn)) for word in "abc"]
+    match way:
+        case "expire":
+            lane.pending.expire(1e12)
+        case "fail_flight":
+            lane.send_unsent()
+            for _ in errands:
+                lane.pending.fail_flight("broken")
+                lane.send_unsent()
+        case _:
+            lane.pending.close("closed")
+    for errand in errands:
+        [error] = errand.ended
+        assert isinstance(error, StoreUnavailable)
+    assert (lane.pending.bytes, lane.pending._turns) == (0, {})
+
+
+async def test_an_errand_that_asks_again_after_its_command_expired_leaves_the_others_their_errors() -> None:
+    lane = Lane()
+
+    async def ask_again(word: str) -> str:
+        try:
+            return await lane.ask(word, "t/a")
+        except StoreUnavailable:
+            lane.pending.send_now = lane._send  # The lane is connected again.
+            return await lane.ask(f"{word} again", "t/b")
+
+    lane.pending.send_now = None
+    first, second, third = begin(ask_again("a")), begin(lane.ask("b", "t/a")), begin(lane.ask("c", "t/a"))
+    lane.pending.expire(lane.pending.unsent[0].at + 60.5)
+    assert [len(one.ended) for one in (first, second, third)] == [0, 1, 1]
+    lane.send_unsent()
+    lane.reply(1)
+    assert first.ended == ["a again=1"]
+
+
+async def test_an_errand_fails_at_once_if_too_many_commands_wait() -> None:
+    lane = Lane(max_commands=1)
+    first, second = begin(lane.ask("a")), begin(lane.ask("b"))
+    [error] = second.ended
+    assert isinstance(error, StoreUnavailable)
+    assert "too many commands" in str(error)
+    lane.reply(1)
+    assert first.ended == ["a=1"]
+
+
+@pytest.mark.parametrize("wait", [trio.lowlevel.checkpoint, trio.Event().wait, lambda: trio.sleep(1)])
+async def test_an_errand_that_waits_for_something_else_than_the_store_fails(
+    wait: Callable[[], Work],
+) -> None:
+    async def wait_and_clean_up() -> None:
+        try:
+            await wait()
+        finally:
+            await trio.lowlevel.checkpoint()
+
+    [error] = begin(wait_and_clean_up()).ended
+    assert isinstance(error, RuntimeError)
+
+
+async def test_errands_and_both_work_with_a_real_store(store: Store) -> None:
+    async def count(name: str, times: int) -> int:
+        for _ in range(times):
+            await store.execute("INCR", name)
+        return int(await store.execute("GET", name))
+
+    done = trio.Event()
+
+    class Last(Recorded):
+        @override
+        def end(self) -> None:
+            super().end()
+            done.set()
+
+    errand = Last(both(count("a", 3), both(count("b", 5), count("c", 1))))
+    assert not errand.run()
+    with trio.fail_after(60):
+        await done.wait()
+    assert errand.ended == [(3, (5, 1))]
+    await store.execute("DEL", "a", "b", "c")
+
+
+# --- Both ----------------------------------------------------------------------------------------------------
+
+
+async def test_both_send_their_commands_at_once_and_return_both_results(lane: Lane, run: Run) -> None:
+    await run.begin(both(lane.ask("a"), lane.ask("b")))
+    lane.send_unsent()
+    assert b"".join(lane.sent) == b"ab"
+    lane.reply(1)
+    assert await run.ended() == []
+    lane.reply(2)
+    assert await run.ended() == [("a=1", "b=2")]
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+async def test_an_error_of_one_is_raised_as_it_is_and_cancels_the_other(
+    lane: Lane, run: Run, turn: int
+) -> None:
+    one, other = [fail_after(lane, "a"), lane.ask("b")][::turn]
+    await run.begin(both(one, other))
+    lane.send_unsent()
+    for reply in (1, 2)[:: 1 if turn == 1 else -1][: 1 if turn == 1 else 2]:
+        lane.reply(reply)
+    assert [repr(one) for one in await run.ended()] == ["ValueError('a')"]
+    while lane.pending.flight:
+        lane.reply("late")
+    assert len(await run.ended()) == 1
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+async def test_one_that_fails_before_the_other_waits_ends_both(lane: Lane, run: Run, turn: int) -> None:
+    await run.begin(both(*[fail(), lane.ask("b")][::turn]))
+    [error] = await run.ended()
+    assert isinstance(error, StoreUnavailable)
+    lane.send_unsent()
+    while lane.pending.flight:
+        lane.reply("late")
+
+
+async def test_of_two_errors_one_is_raised(lane: Lane, run: Run) -> None:
+    await run.begin(both(fail_after(lane, "a"), fail_after(lane, "b")))
+    lane.send_unsent()
+    lane.reply(1, 2)
+    assert [repr(one) for one in await run.ended()] == ["ValueError('a')"]
+    assert [repr(one) for one in begin(both(fail(), fail())).ended] == [repr(StoreUnavailable("away"))]
+
+
+async def test_both_end_with_their_caller(lane: Lane, run: Run) -> None:
+    cleaned: list[str] = []
+
+    async def ask(word: str) -> str:
+        try:
+            return await lane.ask(word)
+        finally:
+            cleaned.append(word)
+
+    await run.begin(both(ask("a"), both(ask("b"), ask("c"))))
+    lane.send_unsent()
+    await run.cancel()
+    assert sorted(cleaned) == ["a", "b", "c"]
+    lane.reply(1, 2, 3)
+    assert await run.ended() == []
+    assert lane.pending.bytes == 0
+
+
+async def test_both_may_be_nested(lane: Lane, run: Run) -> None:
+    async def ask_twice(word: str) -> str:
+        return await lane.ask(word) + await lane.ask(word * 2)
+
+    await run.begin(both(both(lane.ask("a"), ask_twice("b")), both(lane.ask("c"), lane.ask("d"))))
+    lane.send_unsent()
+    lane.reply(1, 2, 3, 4)
+    lane.send_unsent()
+    lane.reply(5)
+    assert await run.ended() == [(("a=1", "b=2bb=5"), ("c=3", "d=4"))]
+
+
+async def test_an_error_of_nested_ones_cancels_all(lane: Lane, run: Run) -> None:
+    await run.begin(both(both(lane.ask("a"), fail_after(lane, "b")), lane.ask("c")))
+    lane.send_unsent()
+    lane.reply(1, 2)
+    assert [repr(one) for one in await run.ended()] == ["ValueError('b')"]
+    lane.reply(3)
+    assert len(await run.ended()) == 1
+
+
+async def test_results_that_need_no_wait_are_returned_at_once(run: Run) -> None:
+    async def give(word: str) -> str:
+        return word
+
+    await run.begin(both(give("a"), give("b")))
+    assert await run.ended() == [("a", "b")]
+
+
+# --- Memory --------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def no_garbage() -> Iterator[None]:
+    """Fail if the block leaves objects that only the garbage collector frees."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def work_of(lane: Lane, kind: str) -> Work:
+    match kind:
+        case "ask":
+            return lane.ask("a")
+        case "fail":
+            return fail_after(lane, "a")
+        case "both":
+            return both(lane.ask("a"), lane.ask("b"))
+        case "nested":
+            return both(both(lane.ask("a"), lane.ask("b")), both(lane.ask("c"), lane.ask("d")))
+        case "one fails":
+            return both(fail_after(lane, "a"), lane.ask("b"))
+        case "the other fails":
+            return both(lane.ask("a"), fail_after(lane, "b"))
+        case _:
+            return both(fail_after(lane, "a"), fail_after(lane, "b"))
+
+
+KINDS = ("ask", "fail", "both", "nested", "one fails", "the other fails", "both fail")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("way", ["reply", "break", "cancel", "close"])
+async def test_an_errand_that_has_ended_leaves_nothing_to_the_garbage_collector(kind: str, way: str) -> None:
+    lane = Lane()
+    with no_garbage():
+        errand = begin(work_of(lane, kind))
+        lane.send_unsent()
+        match way:
+            case "reply":
+                lane.reply(1, 2, 3, 4)
+            case "break":
+                lane.pending.fail_flight("broken")
+            case "close":
+                lane.pending.close("closed")
+            case _:
+                errand.cancel()
+                lane.reply(1, 2, 3, 4)
+        assert bool(errand.ended) is (way != "cancel")
+        del errand
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("way", ["reply", "break"])
+async def test_a_task_that_has_awaited_both_leaves_nothing_to_the_garbage_collector(
+    kind: str, way: str
+) -> None:
+    lane = Lane()
+
+    async def work() -> None:
+        try:
+            await work_of(lane, kind)
+        except (ValueError, StoreUnavailable):
+            pass
+
+    async with trio.open_nursery() as nursery:
+        with no_garbage():
+            nursery.start_soon(work)
+            await wait_all_tasks_blocked()
+            lane.send_unsent()
+            if way == "reply":
+                lane.reply(1, 2, 3, 4)
+            else:
+                lane.pending.fail_flight("broken")
+            await wait_all_tasks_blocked()
