@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 # last, which are long. One process: make test PARALLEL=.
 PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all check format docs bench bench-check bench-peers chaos fuzz api-check conformance conformance-mutants debian-tools tls-scan image-base image image-check k8s-check lock clean
+.PHONY: help setup run test test-all check format docs bench bench-check bench-scale bench-peers chaos fuzz api-check conformance conformance-mutants debian-tools tls-scan image-base image image-check k8s-check lock clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 24
@@ -53,6 +53,9 @@ bench-check: setup ## Compare the instructions of the hot path with recorded one
 
 bench-peers: setup ## Compare with other central systems, in 40 minutes. Options: ARGS="--short".
 	@$(PYTHON) -m tests.bench.peers $(ARGS)
+
+bench-scale: setup ## Measure fleets of up to 50,000 and a storm, in 75 minutes. Options: ARGS="--short".
+	@$(PYTHON) -m tests.bench.scale $(ARGS)
 
 chaos: setup ## Break everything under load and judge what is left. Options: LEGS="...", SCALE=0.1.
 	@$(PYTHON) -m tests.chaos $(LEGS) --scale $(or $(SCALE),1)

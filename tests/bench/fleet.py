@@ -19,10 +19,8 @@ import trio
 
 from loadtest.measuring.histograms import Distribution
 from loadtest.reports import json_file
-from state.store import StoreConfig, open_store
-from tests.bench.gateway.processes import System, csms_up
+from tests.bench.gateway.processes import System, csms_up, read_store
 from tests.support.processes import cpu_s, resident_kib
-from tests.support.server_info import ask_info
 
 _EMPTY_S = 20.0
 _CONNECTS_PER_SECOND = 50.0
@@ -115,7 +113,7 @@ class Reading(NamedTuple):
 
     @classmethod
     def read(cls, system: System) -> "Reading":
-        file, memory = trio.run(_read_store, system)
+        file, memory = trio.run(read_store, system)
         return cls(time.monotonic(), cpu_s(system.gateway), cpu_s(system.server), file, memory)
 
     def since(self, before: "Reading") -> "Reading":
@@ -163,7 +161,7 @@ def _describe(spent: Reading) -> str:
 
 def _run(system: System, name: str, charge_points: int) -> tuple[Reading, dict[str, int]]:
     """Return what the hold took, and the number of its calls by action."""
-    directory, work = Path(system.ca_file).parents[1], WORK[name]
+    directory, work = Path(system.data_dir), WORK[name]
     scenario, results = directory / "scenario.toml", directory / "results.json"
     scenario.write_text(
         _SCENARIO.format(
@@ -204,14 +202,6 @@ def _watch(system: System, lines: IO[bytes]) -> Reading:
         if line.startswith(b"{") and (stage := json.loads(line)["stage"]) not in found:
             found[stage] = Reading.read(system)
     return found["leave"].since(found["hold"])
-
-
-async def _read_store(system: System) -> tuple[int, int]:
-    """Return the bytes of the file and of the memory that the store uses."""
-    url = (Path(system.ca_file).parents[1] / "store-url").read_text()
-    async with open_store(StoreConfig(url=url)) as store:
-        file, memory = await ask_info(store, "persistence"), await ask_info(store, "memory")
-    return int(file["aof_current_size"]), int(memory["used_memory"])
 
 
 def _say(line: str) -> None:

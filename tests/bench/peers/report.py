@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
-from xml.sax.saxutils import escape
 
 from docs.markdown import make_table, make_text
+from tests.bench.bars import draw_bars
 from tests.bench.peers.results import Cell, Results, median
 
 WORDS: Final = {
@@ -14,10 +14,6 @@ WORDS: Final = {
     "start-stop": "Start and stop",
 }
 _SATURATED: Final = 0.9
-_LEFT: Final = 170
-_WIDTH: Final = 480
-_BAR: Final = 18
-_COLORS: Final = ("#3b6fb6", "#d97a26")
 
 
 def make_tables(results: Results) -> str:
@@ -165,32 +161,10 @@ def _draw(results: Results, message: str) -> str:
         (title, [median(results.find(server, message, count), _us) or 0.0 for count in counts])
         for server, title in results.titles.items()
     ]
-    longest = max((value for _, values in rows for value in values), default=0.0) or 1.0
-    height = 40 + len(rows) * (_BAR * len(counts) + 10)
-    lines = [
-        (
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{_LEFT + _WIDTH + 70}" height="{height}"'
-            ' font-family="sans-serif" font-size="12">'
-        ),
-        '<rect width="100%" height="100%" fill="white"/>',
-        (
-            f'<text x="8" y="18" font-weight="bold">{escape(WORDS[message])}: us of CPU for each message, '
-            f"with {' and '.join(f'{count:,}' for count in counts)} connections</text>"
-        ),
-    ]
-    top = 30
-    for title, values in rows:
-        middle = top + _BAR * len(values) / 2 + 4
-        lines.append(f'<text x="8" y="{middle:.0f}">{escape(title.replace("`", ""))}</text>')
-        for value, color in zip(values, _COLORS * len(values), strict=False):
-            width = value / longest * _WIDTH
-            lines.append(
-                f'<rect x="{_LEFT}" y="{top}" width="{width:.1f}" height="{_BAR - 2}" fill="{color}"/>'
-                f'<text x="{_LEFT + width + 5:.1f}" y="{top + 13}">{value:.1f}</text>'
-            )
-            top += _BAR
-        top += 10
-    return "\n".join((*lines, "</svg>\n"))
+    with_connections = " and ".join(f"{count:,}" for count in counts)
+    return draw_bars(
+        f"{WORDS[message]}: us of CPU for each message, with {with_connections} connections", rows
+    )
 
 
 def _us(cell: Cell) -> float:
