@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ class Cpu(NamedTuple):
     def read(cls, system: System, generators: list[int]) -> "Cpu":
         return cls(
             time.monotonic(),
-            sum(map(cpu_s, system.gateways())),
+            _read_children_s(system.up, system.gateways()),
             cpu_s(system.server),
             sum(map(cpu_s, generators)),
             _read_busy_s(Path("/proc/stat").read_text()),
@@ -68,6 +69,16 @@ def find_generators(load_test: int) -> list[int]:
 
 def read_available_kib() -> int:
     return _read_kib(Path("/proc/meminfo").read_text(), "MemAvailable")
+
+
+def _read_children_s(parent: int, children: list[int]) -> float:
+    """Return the seconds of some children, and of those that have ended, because a storm may kill them."""
+    fields = Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()
+    ended = (int(fields[13]) + int(fields[14])) / _TICKS
+    for child in children:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            ended += cpu_s(child)
+    return ended
 
 
 def _read_pss_kib(pid: int) -> int:

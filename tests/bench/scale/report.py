@@ -58,9 +58,10 @@ _STORMS: Final[tuple[_Row[Storm], ...]] = (
     ("Errors of the whole run", lambda one: _describe_errors(one.seen)),
     ("Lost, stored twice or wrong", lambda one: f"{one.seen.findings:,}"),
     (
-        "CPU of gateways, store, generators during the storm's stage, cores",
-        lambda one: ", ".join(
-            f"{value / one.cpu.at:.2f}" for value in (one.cpu.gateways, one.cpu.store, one.cpu.generators)
+        "CPU of gateways, store, generators for a charge point that came back, ms",
+        lambda one: " + ".join(
+            f"{value / one.charge_points * 1e3:.1f}"
+            for value in (one.cpu.gateways, one.cpu.store, one.cpu.generators)
         ),
     ),
     ("Corrected p50, p99, max after it, ms", lambda one: _describe_latency(one.seen)),

@@ -16,8 +16,9 @@ type How = Literal["reset", "kill"]
 
 _MEMORY_S = 10.0
 _CALM_S = 30.0
+_STORM_S = 60.0
 _PER_SECOND_BACK = 120.0
-"""Reconnects a second that a storm's stage leaves time for. It has 60 s in addition."""
+"""Reconnects a second that a storm's stage leaves time for. It has `_STORM_S` in addition."""
 
 
 def make_hold(charge_points: int, per_second: float, settle_s: float, hold_s: float) -> str:
@@ -45,7 +46,7 @@ def make_storm(charge_points: int, per_second: float, how: How, gateways: list[i
         document,
         connect=charge_points / per_second,
         before=_CALM_S,
-        storm=60.0 + charge_points / _PER_SECOND_BACK,
+        storm=_STORM_S + charge_points / _PER_SECOND_BACK,
         after=_CALM_S,
         leave=_leave_s(charge_points, per_second),
     )

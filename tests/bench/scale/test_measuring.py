@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.scale import measuring
+from tests.bench.scale import measuring, scenario
 from tests.bench.scale.measuring import Plan, measure_size, measure_storm
 from tests.bench.scale.scenario import How
 
@@ -10,7 +10,13 @@ from tests.bench.scale.scenario import How
 @pytest.fixture(autouse=True)
 def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "BUILD", tmp_path)
-    monkeypatch.setattr(measuring, "_EMPTY_S", 0.1)
+    for module, name, seconds in (
+        (measuring, "_EMPTY_S", 0.1),
+        (scenario, "_CALM_S", 3.0),
+        (scenario, "_STORM_S", 45.0),
+        (scenario, "_MEMORY_S", 3.0),
+    ):
+        monkeypatch.setattr(module, name, seconds)
 
 
 @pytest.fixture

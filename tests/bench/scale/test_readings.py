@@ -1,6 +1,14 @@
 import os
+import subprocess
+import sys
 
-from tests.bench.scale.readings import _read_busy_s, _read_kernel_kib, _read_kib, _read_pss_kib
+from tests.bench.scale.readings import (
+    _read_busy_s,
+    _read_children_s,
+    _read_kernel_kib,
+    _read_kib,
+    _read_pss_kib,
+)
 
 
 def test_the_kernel_has_slabs_page_tables_and_the_buffers_of_sockets() -> None:
@@ -20,3 +28,9 @@ def test_a_name_is_not_taken_for_the_beginning_of_another() -> None:
 
 def test_this_process_has_memory() -> None:
     assert _read_pss_kib(os.getpid()) > 1000
+
+
+def test_a_child_that_ended_still_counts() -> None:
+    before = _read_children_s(os.getpid(), [])
+    subprocess.run([sys.executable, "-c", "while __import__('time').process_time() < 0.2: pass"], check=True)
+    assert _read_children_s(os.getpid(), [1 << 30]) - before > 0.1

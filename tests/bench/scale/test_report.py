@@ -113,7 +113,7 @@ def test_a_storm_says_when_all_were_back_and_which_share_never_was() -> None:
     tables = make_tables(found)
     assert "12 s, 40 s, not in time" in tables
     assert "| 500 connection lost 1006 |" in tables
-    assert "| 0.50, 0.10, 0.40 |" in tables
+    assert "| 100.0 + 20.0 + 80.0 |" in tables
 
 
 def test_a_plot_has_two_bars_for_each_size() -> None:
