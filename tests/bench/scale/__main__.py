@@ -54,7 +54,7 @@ def _read_options() -> argparse.Namespace:
         "--sizes",
         type=_split,
         metavar="N,...",
-        help="of the fleets; 1000,5000,20000,50000, or 500,1000 short",
+        help="of the fleets; 1000,5000,20000,50000, or 500,1000 with --short",
     )
     parser.add_argument("--hold", type=float, help="seconds of the hold; 600, or 20 with --short")
     parser.add_argument("--settle", type=float, help="seconds before the hold; 65, or 5 with --short")
@@ -69,7 +69,7 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, help="gateways; without it, one for 13,000 charge points")
     parser.add_argument("--generators", type=int, help="processes; without it, as the load test chooses")
     parser.add_argument("--per-second", type=float, default=150.0, help="charge points that connect")
-    parser.add_argument("--short", action="store_true", help="take 4 minutes")
+    parser.add_argument("--short", action="store_true", help="take 6 minutes")
     chosen = parser.parse_args()
     defaults = (
         ([500, 1000], 20.0, 5.0, 500) if chosen.short else ([1000, 5000, 20_000, 50_000], 600.0, 65.0, 20_000)

@@ -60,7 +60,10 @@ def measure_size(plan: Plan, charge_points: int) -> Size:
                 found["KiB"] = Memory.read(system, generators).less(before)
 
         scenario = make_hold(charge_points, plan.per_second, plan.settle_s, plan.hold_s)
-        results = _run(plan, system, f"hold-{charge_points}", scenario, look)
+        name = f"hold-{charge_points}"
+        results = _run(plan, system, name, scenario, look)
+        if MEMORY not in found:
+            raise SystemExit(f"bench: the load test ended before the end of its hold; see {BUILD / name}.txt")
         return Size(
             charge_points=charge_points,
             gateways=len(system.gateways()),

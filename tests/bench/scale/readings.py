@@ -39,7 +39,10 @@ class Cpu(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """KiB. `kernel` is what the kernel uses for sockets, files and page tables, in the whole machine."""
+    """KiB. `kernel` is what the kernel uses for sockets, files and page tables, in the whole machine.
+
+    That of the gateways is without the pages of files, because generators that start take a share of these.
+    """
 
     gateways: float
     store: float
@@ -50,9 +53,9 @@ class Memory(NamedTuple):
     def read(cls, system: System, generators: list[int]) -> "Memory":
         _file, used = trio.run(read_store, system)
         return cls(
-            sum(map(_read_pss_kib, system.gateways())),
+            sum(_read_memory_kib(pid, "Pss_Anon") for pid in system.gateways()),
             used / 1024,
-            sum(map(_read_pss_kib, generators)),
+            sum(_read_memory_kib(pid, "Pss") for pid in generators),
             _read_kernel_kib(
                 Path("/proc/meminfo").read_text(), Path("/proc/net/sockstat").read_text(), _PAGE_KIB
             ),
@@ -81,8 +84,8 @@ def _read_children_s(parent: int, children: list[int]) -> float:
     return ended
 
 
-def _read_pss_kib(pid: int) -> int:
-    return _read_kib(Path(f"/proc/{pid}/smaps_rollup").read_text(), "Pss")
+def _read_memory_kib(pid: int, kind: str) -> int:
+    return _read_kib(Path(f"/proc/{pid}/smaps_rollup").read_text(), kind)
 
 
 def _read_busy_s(stat: str) -> float:
