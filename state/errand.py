@@ -38,8 +38,11 @@ class Errand[T]:
         before, Errand.current = Errand.current, self
         self.waits_for = None
         try:
-            if self._coroutine.send(None) is not self.waits_for:
-                self._coroutine.throw(RuntimeError("an errand waits for something that is not the store"))
+            wait = self._coroutine.send(None)
+            while wait is not self.waits_for:
+                wait = self._coroutine.throw(
+                    RuntimeError("an errand waits for something that is not the store")
+                )
         except StopIteration as stop:
             self.result = stop.value
             return True
@@ -82,10 +85,7 @@ async def both[A, B](one: Coroutine[Any, Any, A], other: Coroutine[Any, Any, B])
     If one of them fails, the other is cancelled, and the error is raised as it is. The caller is an errand or
     has a task.
     """
-    pair = _Pair(one, other)
-    await pair
-    (pair.one if pair.one.error is not None else pair.other).take_result()
-    return pair.one.result, pair.other.result
+    return await _Pair(one, other)
 
 
 class _Half[T](Errand[T]):
@@ -99,6 +99,13 @@ class _Half[T](Errand[T]):
     def end(self) -> None:
         self._pair.go_on()
 
+    @override
+    def cancel(self) -> None:
+        """End the coroutine, and the cycles of references through the pair and through an unused error."""
+        super().cancel()
+        self.error = None
+        del self._pair
+
 
 class _Pair[A, B]:
     __slots__ = ("_caller", "one", "other")
@@ -107,11 +114,13 @@ class _Pair[A, B]:
         self.one, self.other = _Half(one, self), _Half(other, self)
         self._caller: Errand[Any] | Task | None = None
 
-    def __await__(self) -> Generator[Any]:
+    def __await__(self) -> Generator[Any, None, tuple[A, B]]:
         try:
             ended = self.one.run(), self.other.run()
             if not (all(ended) or self._has_failed):
                 yield from self._wait()
+            (self.one if self.one.error is not None else self.other).take_result()
+            return self.one.result, self.other.result
         finally:
             self.one.cancel()
             self.other.cancel()

@@ -10,10 +10,13 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from trio._core._run import GLOBAL_RUN_CONTEXT
 
+from state.errand import Errand
 from state.store import Store, StoreConfig, open_store
 from tests.support.csms_up import Running, csms_up
 from tests.support.event_members import find_unlisted
@@ -54,6 +57,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return 3 if item.nodeid.startswith(_LONG) else 4
 
     items.sort(key=place)
+
+
+@pytest.fixture(autouse=True)
+def errands_have_no_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an errand fail at the place where it waits for something of Trio, instead of the task around it."""
+    run = Errand.run
+
+    def run_without_task(errand: Errand[Any]) -> bool:
+        task = getattr(GLOBAL_RUN_CONTEXT, "task", None)
+        if task is None:  # The errand runs within another one.
+            return run(errand)
+        del GLOBAL_RUN_CONTEXT.task
+        try:
+            return run(errand)
+        finally:
+            GLOBAL_RUN_CONTEXT.task = task
+
+    monkeypatch.setattr(Errand, "run", run_without_task)
 
 
 @pytest.fixture(scope="session")

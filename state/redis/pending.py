@@ -266,9 +266,10 @@ class PendingReplies:
         while self.unsent and self.unsent[0].at <= due:
             waiter = self.unsent.popleft()
             self._drop(waiter)
-            waiter.fail(f"there was no connection to the store for {self.timeout_s:g} s", sent=False)
             if waiter.turn in self._turns and self.unsent[-1].at <= due:
                 self.unsent.rotate(1)  # The next command of the turn has waited as long, and fails too.
+            # An errand goes on at once, and may queue or send further commands.
+            waiter.fail(f"there was no connection to the store for {self.timeout_s:g} s", sent=False)
 
     def fail_flight(self, why: str) -> None:
         """Fail the commands in flight, whose outcome is unknown.
