@@ -200,8 +200,16 @@ class Session:
         except Exception as error:  # noqa: BLE001  `_rescue` judges it
             return self._answer_failed(error, call, charge_point, began)
         left = self._send_answer(answer, call, charge_point, began)
+        if left is not None:
+            return self._end_call_after(left, charge_point)
         self.end_call(charge_point)
-        return left
+        return None
+
+    async def _end_call_after(self, left: Coroutine[Any, Any, None], charge_point: ChargePoint) -> None:
+        try:
+            await left
+        finally:
+            self.end_call(charge_point)
 
     async def _finish_reply(self, rest: Awaitable[None]) -> None:
         # The read task also notices that the connection has ended.
