@@ -66,10 +66,6 @@ def session_of(gateway: InnerGateway) -> Session:
     return found
 
 
-def faults_of(gateway: InnerGateway) -> dict[str, int]:
-    return dict(gateway.node.telemetry.faults)
-
-
 @asynccontextmanager
 async def seated(store: Store, url: str) -> AsyncIterator[tuple[InnerGateway, Peer]]:
     """A charge point whose registration is accepted."""
@@ -136,7 +132,7 @@ async def test_calls_of_all_kinds_that_come_together_are_answered_in_their_order
     store: Store, redis_url: str
 ) -> None:
     order: list[str] = []
-    calls = (
+    calls: tuple[tuple[str, dict[str, Any]], ...] = (
         ("Heartbeat", {}),
         ("MeterValues", VALUES),
         ("DataTransfer", {"vendorId": "v"}),
@@ -248,7 +244,7 @@ async def test_faults_and_later_work_of_a_call_are_not_lost(store: Store, redis_
         at = now()
         first = await cp.start(tag="ONE", timestamp=at)
         assert await cp.start(tag="ONE", timestamp=at) == first
-        assert faults_of(gateway)["repeated_start"] == 1
+        assert gateway.node.telemetry.faults["repeated_start"] == 1
         # The second start at the connector takes the slot over, and the work beside its answer is done.
         assert (await cp.start(tag="ONE", meter=200))["idTagInfo"]["status"] == "Accepted"
         await gateway.node.wait_until_seen_through()
