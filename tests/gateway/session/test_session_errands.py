@@ -234,7 +234,7 @@ async def test_a_session_whose_task_is_cancelled_gives_up_its_call_in_flight(
         assert all(link.answering for link in links)
         private_valkey.resume()
         for link in links:
-            await link.ended.wait()
+            await link.wait_ended()
             assert not link.answering
 
 
