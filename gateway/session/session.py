@@ -25,36 +25,32 @@ point or revokes its token (`websocket/close_codes.py`). At its end, a session w
 trace and gives its lease back.
 """
 
-import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from time import monotonic
-from typing import Any, NoReturn, override
+from typing import Any
 
 import structlog
 import trio
 
 from gateway import heartbeats
-from gateway.handlers import AT_ONCE, ERRANDS, HANDLERS
-from gateway.handlers.charge_point import ChargePoint, SessionMemory, now_ms
+from gateway.handlers import AT_ONCE, ERRANDS
+from gateway.handlers.charge_point import SessionMemory, now_ms
 from gateway.node import Node
 from gateway.ocpp16.faults.table import FaultName
-from gateway.ocpp16.messages.types import Message
 from gateway.ocpp16.protocol import Protocol, Role
 from gateway.ocpp16.received import CallAnswered, CallRefused, Ignored, IncomingCall, Received, Reply
-from gateway.ocpp16.registration import NOT_ACCEPTED, REFUSAL, may_receive
 from gateway.service.client_certificates import ClientCertificate
 from gateway.service.frame_masking import FrameMasker
+from gateway.session.answers import Answers
 from gateway.session.calls import Calls
 from gateway.session.link import Link
-from gateway.until_stored import until_stored
-from gateway.websocket.close_codes import Close, Closed, ConnectionClosed
+from gateway.websocket.close_codes import Close, Closed
 from gateway.websocket.connection import Connection
 from gateway.websocket.large_messages import SMALL
 from state import charge_points
 from state.charge_points import unreadable_facts
 from state.commands.record import Why
-from state.errand import Errand
-from state.errors import LeaseLost, StoreUnavailable, Superseded
+from state.errors import StoreUnavailable
 from state.nodes import leases
 
 log = structlog.get_logger()
@@ -72,7 +68,7 @@ _FAULTS_OF_CLOSE: dict[Close, FaultName] = {
 
 
 class Session:
-    __slots__ = ("__weakref__", "_lost_by", "_protocol", "calls", "link")
+    __slots__ = ("__weakref__", "_answers", "_lost_by", "_protocol", "calls", "link")
 
     def __init__(
         self,
@@ -98,6 +94,7 @@ class Session:
         if claimed.trace is not None:
             self.link.record(claimed.trace, connected=True)
         self._protocol = Protocol(Role.CENTRAL_SYSTEM, strict=record.strict)
+        self._answers = Answers(self.link, self._protocol)
         self.calls = Calls(self.link, self._protocol, due=claimed.waiting > 0)
 
     async def run(self, pending: Sequence[str], after: Callable[[], Awaitable[None]]) -> Closed:
@@ -166,55 +163,11 @@ class Session:
                 and link.memory.registration == "Accepted"
                 and link.recorder is None
             ):
-                return self._answer_at_once(received, began)
+                return self._answers.answer_at_once(received, began)
             if received.action in ERRANDS and link.memory.registration == "Accepted":
-                return self._answer_by_errand(received, began)
-            return self._answer(received, began)
+                return self._answers.answer_by_errand(received, began)
+            return self._answers.answer(received, began)
         return self._dispatch(received)
-
-    def _answer_at_once(self, call: IncomingCall, began: float) -> Coroutine[Any, Any, None] | None:
-        """Answer a call that needs neither the store nor a wait."""
-        link = self.link
-        answer = self._protocol.answer(call, AT_ONCE[call.action]())
-        try:
-            rest = link.connection.send_now(answer)
-        except ConnectionClosed:
-            rest = None
-        took_s = monotonic() - began
-        link.node.telemetry.observe_call(call.action, took_s)
-        return None if rest is None else self._finish_reply(rest)
-
-    def _answer_by_errand(self, call: IncomingCall, began: float) -> Coroutine[Any, Any, None] | None:
-        """Answer a call that waits only for the store, without waking the task of the session."""
-        errand = AnswerErrand(self, call, began)
-        if errand.run():
-            return self.conclude(errand)
-        self.link.connection.serve_elsewhere(errand.cancel)
-        return None
-
-    def conclude(self, errand: "AnswerErrand") -> Coroutine[Any, Any, None] | None:
-        """Send the answer of an errand that has ended. Returns what is left to await, or None."""
-        call, charge_point, began = errand.call, errand.charge_point, errand.began
-        try:
-            answer = self._protocol.answer(call, errand.take_result())
-        except Exception as error:  # noqa: BLE001  `_rescue` judges it
-            return self._answer_failed(error, call, charge_point, began)
-        left = self._send_answer(answer, call, charge_point, began)
-        if left is not None:
-            return self._end_call_after(left, charge_point)
-        self.end_call(charge_point)
-        return None
-
-    async def _end_call_after(self, left: Coroutine[Any, Any, None], charge_point: ChargePoint) -> None:
-        try:
-            await left
-        finally:
-            self.end_call(charge_point)
-
-    async def _finish_reply(self, rest: Awaitable[None]) -> None:
-        # The read task also notices that the connection has ended.
-        with contextlib.suppress(ConnectionClosed):
-            await rest
 
     async def _receive_large(self, frame: bytes, began: float) -> None:
         link, protocol = self.link, self._protocol
@@ -239,7 +192,7 @@ class Session:
         link, protocol = self.link, self._protocol
         while True:
             if isinstance(received, IncomingCall):
-                await self._answer(received, began)
+                await self._answers.answer(received, began)
             else:
                 await self._dispatch(received)
             rest, protocol.rest = protocol.rest, ""
@@ -257,7 +210,7 @@ class Session:
         match received:
             case Reply():
                 if await self._keep_unread(received.unread_fact):
-                    await self._reply(received.frame)
+                    await self._answers.reply(received.frame)
             case CallAnswered() | CallRefused():
                 self.calls.store_outcome(received)
             case Ignored():
@@ -279,153 +232,3 @@ class Session:
             except StoreUnavailable:
                 return False
         return True
-
-    async def _reply(self, frame: bytes, faults: Iterable[str] = ()) -> None:
-        # The read task also notices that the connection has ended.
-        with contextlib.suppress(ConnectionClosed):
-            await self.link.send(frame, faults)
-
-    async def _answer(self, call: IncomingCall, began: float) -> None:
-        link = self.link
-        charge_point = ChargePoint(link.node.store, link.lease, link.memory, call.payload, call.as_sent)
-        link.answering = True
-        try:
-            if link.memory.registration != "Accepted" and not self._may_speak(call.action, charge_point):
-                await self._reply(self._protocol.refuse(call, REFUSAL, NOT_ACCEPTED), charge_point.faults)
-                return
-            try:
-                answer = self._protocol.answer(call, await HANDLERS[call.action](call.request, charge_point))
-            except Exception as error:  # noqa: BLE001  `_rescue` judges it
-                answer = await self._rescue(call, error, charge_point)
-                if not answer:
-                    return
-            if (left := self._send_answer(answer, call, charge_point, began)) is not None:
-                await left
-        finally:
-            self.end_call(charge_point)
-
-    def _send_answer(
-        self, answer: bytes, call: IncomingCall, charge_point: ChargePoint, began: float
-    ) -> Coroutine[Any, Any, None] | None:
-        """Send an answer, and do what follows from it. Returns what is left to await, or None."""
-        link = self.link
-        for work in charge_point.later:
-            link.node.see_through(until_stored, work)
-        rest: Awaitable[None] | None = None
-        if link.recorder is None:
-            try:  # noqa: SIM105  suppress() costs 3 % of a whole call
-                rest = link.connection.send_now(answer)
-            except ConnectionClosed:
-                pass
-        else:
-            rest = link.send(answer, charge_point.faults)
-        link.node.telemetry.observe_call(call.action, monotonic() - began)
-        if charge_point.fact is not None:
-            link.node.fact_log.note(charge_point.fact)
-        if rest is not None or charge_point.fence != "ok":
-            return self._finish_answer(rest, charge_point.fence)
-        return None
-
-    async def _finish_answer(self, rest: Awaitable[None] | None, fence: leases.Fence) -> None:
-        if rest is not None:
-            await self._finish_reply(rest)
-        if fence != "ok":
-            await self.link.apply_fence(fence)
-
-    def end_call(self, charge_point: ChargePoint) -> None:
-        """Count the faults of a call that was answered, or that gets no answer."""
-        link = self.link
-        if charge_point.faults:
-            link.node.count_faults(link.lease.keys, charge_point.faults)
-        link.answering = False
-        if link.answered is not None:
-            link.answered.set()
-
-    async def _answer_failed(
-        self, error: Exception, call: IncomingCall, charge_point: ChargePoint, began: float
-    ) -> None:
-        """Answer a call whose handler failed."""
-        try:
-            if answer := await self._rescue(call, error, charge_point):
-                left = self._send_answer(answer, call, charge_point, began)
-                if left is not None:
-                    await left
-        finally:
-            self.end_call(charge_point)
-
-    def _may_speak(self, action: str, charge_point: ChargePoint) -> bool:
-        """Return whether the registration of the charge point allows this call.
-
-        A refused call is counted as a fault, and so is a call that is served without any BootNotification.
-        """
-        memory = self.link.memory
-        verdict = may_receive(
-            action,
-            memory.registration,
-            policy=memory.policy,
-            strict=memory.strict,
-            triggered=memory.triggered,
-        )
-        if verdict == "no_boot":
-            charge_point.fault("no_boot")
-        elif verdict == "refused":
-            charge_point.fault("not_accepted")
-        return verdict != "refused"
-
-    async def _rescue(self, call: IncomingCall, error: Exception, charge_point: ChargePoint) -> bytes:
-        """Return the answer to a call whose handler failed, or b"" if the session closes instead."""
-        if isinstance(error, LeaseLost):
-            # The store was rolled back or wiped, so `leases.require` raised LeaseLost. The handler may run
-            # again, because handlers are idempotent. A script that stores a fact does not raise LeaseLost.
-            # The script returns the state of the lease, and `_answer` acts on this state.
-            try:
-                await self.link.readopt()
-                return self._protocol.answer(call, await HANDLERS[call.action](call.request, charge_point))
-            except Exception as again:  # noqa: BLE001  judged below
-                error = again
-        if isinstance(error, Superseded):
-            self.link.close_soon(Close.SUPERSEDED)
-            return b""
-        self.link.node.telemetry.refused_calls[call.action] += 1
-        if isinstance(error, StoreUnavailable):
-            # csms must not acknowledge a call that is not stored. OCPP allows the charge point to repeat the
-            # call.
-            return self._protocol.refuse(
-                call, "InternalError", "The store did not answer. Send the call again later."
-            )
-        log.error("handler.failed", action=call.action, charge_point=self.link.lease.keys.id, exc_info=error)
-        return self._protocol.refuse(
-            call, "InternalError", "The central system failed to process this call. The log has the cause."
-        )
-
-
-class AnswerErrand(Errand[Message]):
-    """A call that is answered without waking the task of its session."""
-
-    __slots__ = ("_session", "began", "call", "charge_point")
-
-    def __init__(self, session: Session, call: IncomingCall, began: float) -> None:
-        link = session.link
-        link.answering = True
-        self._session = session
-        self.call = call
-        self.charge_point = ChargePoint(link.node.store, link.lease, link.memory, call.payload, call.as_sent)
-        self.began = began
-        super().__init__(HANDLERS[call.action](call.request, self.charge_point))
-
-    @override
-    def end(self) -> None:
-        try:
-            left = self._session.conclude(self)
-        except Exception as error:  # noqa: BLE001  The session raises it.
-            left = _raise(error)
-        self._session.link.connection.resume(left)
-
-    @override
-    def cancel(self) -> None:
-        super().cancel()
-        self._session.end_call(self.charge_point)
-
-
-async def _raise(error: Exception) -> NoReturn:
-    raise error

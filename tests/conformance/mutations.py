@@ -22,7 +22,7 @@ class Mutation(NamedTuple):
 
 _CORE = "gateway/handlers/core.py"
 _FRAMES = "gateway/ocpp16/frames.py"
-_SESSION = "gateway/session/session.py"
+_ANSWERS = "gateway/session/answers.py"
 _CALL = "return _encode(_Call(id_, action, payload))"
 _RESULT = "return _encode(_CallResult(id_, payload))"
 
@@ -42,9 +42,9 @@ def _result(breaks: str, old: str, new: str, *caught_by: str) -> Mutation:
 def _unasked(breaks: str, after: str, action: str, *caught_by: str) -> Mutation:
     """After each answer to the action `after`, also send a call that nobody requested."""
     old = "link.node.telemetry.observe_call(call.action, monotonic() - began)"
-    new = f'{old}\n            if call.action == "{after}":\n'
-    new += f'                await link.connection.send(b\'[2,"unasked","{action}",{{}}]\')'
-    return Mutation(breaks, _SESSION, old, new, caught_by)
+    new = f'{old}\n        if call.action == "{after}":\n'
+    new += f'            link.connection.send_now(b\'[2,"unasked","{action}",{{}}]\')'
+    return Mutation(breaks, _ANSWERS, old, new, caught_by)
 
 
 MUTATIONS: Final = (

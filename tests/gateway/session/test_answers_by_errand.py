@@ -1,4 +1,4 @@
-"""Calls that a session answers by errands, with a real store (session/session.py)."""
+"""Calls that a session answers by errands, with a real store (session/answers.py)."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -11,6 +11,7 @@ from trio.abc import Instrument
 from trio.lowlevel import Task
 from trio.testing import wait_all_tasks_blocked
 
+from gateway.session.answers import Answers
 from gateway.session.session import Session
 from gateway.session.trace import Recorder
 from gateway.websocket.close_codes import Close
@@ -294,7 +295,7 @@ async def test_a_handler_that_fails_in_an_errand_costs_only_its_own_call(
 
     async with seated(store, redis_url) as (gateway, cp):
         with monkeypatch.context() as broken:
-            broken.setitem(Session.conclude.__globals__["HANDLERS"], "Authorize", fail)
+            broken.setitem(Answers.conclude.__globals__["HANDLERS"], "Authorize", fail)
             assert (await cp.exchange("Authorize", {"idTag": "A"}))[2] == "InternalError"
         assert not session_of(gateway).link.answering
         assert (await cp.call("Authorize", {"idTag": "A"}))["idTagInfo"]["status"] == "Invalid"
