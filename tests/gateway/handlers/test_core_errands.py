@@ -43,7 +43,7 @@ def values(transaction_id: int | None = None, connector_id: int = 1, value: str 
     )
 
 
-def status(word: str = "Available", connector_id: int = 1, at: str | None = None) -> Call:
+def status(word: core.ChargePointStatus = "Available", connector_id: int = 1, at: str | None = None) -> Call:
     request = core.StatusNotification(
         connector_id=connector_id, error_code="NoError", status=word, timestamp=at
     )
