@@ -1,5 +1,6 @@
 """Calls that a session answers by errands, with a real store (session/answers.py)."""
 
+import gc
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,11 +12,13 @@ from trio.abc import Instrument
 from trio.lowlevel import Task
 from trio.testing import wait_all_tasks_blocked
 
-from gateway.session.answers import Answers
+from gateway.handlers import ERRANDS, HANDLERS
 from gateway.session.session import Session
 from gateway.session.trace import Recorder
 from gateway.websocket.close_codes import Close
 from state import keys as names
+from state.errand import Errand, _Pair, both
+from state.errors import StoreUnavailable
 from state.keys import ChargePointKeys
 from state.store import Store, StoreConfig, open_store
 from state.tenants import id_tags
@@ -295,7 +298,38 @@ async def test_a_handler_that_fails_in_an_errand_costs_only_its_own_call(
 
     async with seated(store, redis_url) as (gateway, cp):
         with monkeypatch.context() as broken:
-            broken.setitem(Answers.conclude.__globals__["HANDLERS"], "Authorize", fail)
+            broken.setitem(HANDLERS, "Authorize", fail)
             assert (await cp.exchange("Authorize", {"idTag": "A"}))[2] == "InternalError"
         assert not session_of(gateway).link.answering
         assert (await cp.call("Authorize", {"idTag": "A"}))["idTagInfo"]["status"] == "Invalid"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_calls_that_were_answered_leave_no_errand_to_the_garbage_collector(
+    store: Store, redis_url: str, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    async def lose_the_store() -> None:
+        await store.execute("PING")
+        raise StoreUnavailable("away")
+
+    async def fail(*_: object) -> None:
+        await both(store.execute("PING"), lose_the_store())
+
+    async with seated(store, redis_url) as (gateway, cp):
+        if fails:
+            for action in ERRANDS:
+                monkeypatch.setitem(HANDLERS, action, fail)
+        gc.disable()
+        try:
+            for payload in (STATUS, STATUS):
+                await cp.exchange("StatusNotification", payload)
+            await cp.exchange("Authorize", {"idTag": "A"})
+            start = {"connectorId": 1, "idTag": "A", "meterStart": 1, "timestamp": now()}
+            await cp.exchange("StartTransaction", start)
+            await cp.exchange("MeterValues", VALUES)
+            await cp.exchange("StopTransaction", {"transactionId": 7, "meterStop": 1, "timestamp": now()})
+            await until(lambda: not session_of(gateway).link.answering)
+            await wait_all_tasks_blocked()
+            assert [one for one in gc.get_objects() if isinstance(one, (Errand, _Pair))] == []
+        finally:
+            gc.enable()
