@@ -199,29 +199,24 @@ class Connection:
     async def _attend(self) -> None:
         """Sleep while messages are served without this task, and then do what they leave to it."""
         while True:
-            await self._sleep()
+            try:
+                await self._stream.attend(self._serve_at_once)
+            except BaseException:
+                if self._elsewhere is not None:
+                    self._elsewhere()
+                    self._elsewhere = None
+                if self._left is not None:
+                    self._left.close()
+                    self._left = None
+                raise
+            if self._elsewhere is not None:
+                continue  # The stream was closed while a message is served.
             if (left := self._left) is None:
                 return
             self._left = None
             await left
             if self._elsewhere is None:
                 return
-
-    async def _sleep(self) -> None:
-        """Sleep until this task has to go on."""
-        try:
-            while True:
-                await self._stream.attend(self._serve_at_once)
-                if self._elsewhere is None:
-                    return  # Otherwise the stream was closed, and a message is still served.
-        except BaseException:
-            if self._elsewhere is not None:
-                self._elsewhere()
-                self._elsewhere = None
-            if self._left is not None:
-                self._left.close()
-                self._left = None
-            raise
 
     def serve_elsewhere(self, cancel: Callable[[], None]) -> None:
         """Let a message be served without the task of `run`. Nothing more is read until `resume`.

@@ -1,130 +1,24 @@
 """Errands over the real queue of commands: results, errors, cancellation, order and memory."""
 
 import gc
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from time import monotonic
-from typing import Any, override
+from typing import override
 
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from state.errand import Errand, both
+from state.errand import both
 from state.errors import StoreUnavailable
-from state.redis.pending import NOTHING, PendingReplies
 from state.store import Store
-
-type Work = Coroutine[Any, Any, Any]
-
-
-class Recorded(Errand[Any]):
-    """An errand that keeps what came of it."""
-
-    __slots__ = ("ended",)
-
-    def __init__(self, coroutine: Work) -> None:
-        super().__init__(coroutine)
-        self.ended: list[object] = []
-
-    @override
-    def end(self) -> None:
-        try:
-            self.ended.append(self.take_result())
-        except Exception as error:  # noqa: BLE001  The test judges it.
-            self.ended.append(error.with_traceback(None))
-
-
-class Lane:
-    """The queue of a lane, whose server is the test."""
-
-    def __init__(self, *, max_commands: int = 1_000) -> None:
-        self.pending = PendingReplies(timeout_s=60, max_commands=max_commands, max_bytes=1 << 20)
-        self.sent: list[bytes] = []
-        self.pending.send_now = self._send
-
-    def _send(self, data: bytes) -> int:
-        self.sent.append(data)
-        return len(data)
-
-    async def ask(self, word: str, turn: str = "") -> str:
-        reply: str = await self.pending.call(word.encode(), 1, turn)
-        return f"{word}={reply}"
-
-    def reply(self, *replies: object) -> None:
-        left = list(replies)
-        self.pending.deliver(lambda: left.pop(0) if left else NOTHING)
-
-    def reply_to_all(self) -> None:
-        self.reply(*range(len(self.pending.flight)))
-
-    def send_unsent(self) -> None:
-        if batch := self.pending.take():
-            self.sent.append(batch)
-
-
-async def fail() -> str:
-    raise StoreUnavailable("away")
-
-
-async def fail_after(lane: Lane, word: str) -> str:
-    await lane.ask(word)
-    raise ValueError(word)
+from tests.support.errands import Lane, Recorded, Work, begin, fail, fail_after
 
 
 @pytest.fixture
 def lane() -> Lane:
     return Lane()
-
-
-def begin(coroutine: Work) -> Recorded:
-    errand = Recorded(coroutine)
-    if errand.run():
-        errand.end()
-    return errand
-
-
-class Run:
-    """Runs a coroutine in a task or as an errand."""
-
-    def __init__(self, nursery: trio.Nursery, *, task: bool) -> None:
-        self._nursery, self._task = nursery, task
-        self.scope = trio.CancelScope()
-        self.errand: Recorded | None = None
-        self._ended: list[object] = []
-
-    async def begin(self, coroutine: Work) -> None:
-        if self._task:
-            self._nursery.start_soon(self._work, coroutine)
-            await wait_all_tasks_blocked()
-        else:
-            self.errand = begin(coroutine)
-
-    async def _work(self, coroutine: Work) -> None:
-        with self.scope:
-            try:
-                self._ended.append(await coroutine)
-            except Exception as error:  # noqa: BLE001  The test judges it.
-                self._ended.append(error.with_traceback(None))
-
-    async def ended(self) -> list[object]:
-        await wait_all_tasks_blocked()
-        return self._ended if self.errand is None else self.errand.ended
-
-    async def cancel(self) -> None:
-        if self.errand is not None:
-            self.errand.cancel()
-        self.scope.cancel()
-        await wait_all_tasks_blocked()
-
-
-@pytest.fixture(params=["task", "errand"])
-async def run(request: pytest.FixtureRequest) -> AsyncIterator[Run]:
-    async with trio.open_nursery() as nursery:
-        yield Run(nursery, task=request.param == "task")
-
-
-# --- Errands -------------------------------------------------------------------------------------------
 
 
 async def test_an_errand_goes_on_with_each_reply_and_ends_with_the_last_one(lane: Lane) -> None:
@@ -280,102 +174,6 @@ async def test_errands_and_both_work_with_a_real_store(store: Store) -> None:
         await done.wait()
     assert errand.ended == [(3, (5, 1))]
     await store.execute("DEL", "a", "b", "c")
-
-
-# --- Both ----------------------------------------------------------------------------------------------
-
-
-async def test_both_send_their_commands_at_once_and_return_both_results(lane: Lane, run: Run) -> None:
-    await run.begin(both(lane.ask("a"), lane.ask("b")))
-    lane.send_unsent()
-    assert b"".join(lane.sent) == b"ab"
-    lane.reply(1)
-    assert await run.ended() == []
-    lane.reply(2)
-    assert await run.ended() == [("a=1", "b=2")]
-
-
-@pytest.mark.parametrize("turn", [1, -1])
-async def test_an_error_of_one_is_raised_as_it_is_and_cancels_the_other(
-    lane: Lane, run: Run, turn: int
-) -> None:
-    one, other = [fail_after(lane, "a"), lane.ask("b")][::turn]
-    await run.begin(both(one, other))
-    lane.send_unsent()
-    for reply in (1, 2)[:: 1 if turn == 1 else -1][: 1 if turn == 1 else 2]:
-        lane.reply(reply)
-    assert [repr(one) for one in await run.ended()] == ["ValueError('a')"]
-    while lane.pending.flight:
-        lane.reply("late")
-    assert len(await run.ended()) == 1
-
-
-@pytest.mark.parametrize("turn", [1, -1])
-async def test_one_that_fails_before_the_other_waits_ends_both(lane: Lane, run: Run, turn: int) -> None:
-    await run.begin(both(*[fail(), lane.ask("b")][::turn]))
-    [error] = await run.ended()
-    assert isinstance(error, StoreUnavailable)
-    lane.send_unsent()
-    while lane.pending.flight:
-        lane.reply("late")
-
-
-async def test_of_two_errors_one_is_raised(lane: Lane, run: Run) -> None:
-    await run.begin(both(fail_after(lane, "a"), fail_after(lane, "b")))
-    lane.send_unsent()
-    lane.reply(1, 2)
-    assert [repr(one) for one in await run.ended()] == ["ValueError('a')"]
-    assert [repr(one) for one in begin(both(fail(), fail())).ended] == [repr(StoreUnavailable("away"))]
-
-
-async def test_both_end_with_their_caller(lane: Lane, run: Run) -> None:
-    cleaned: list[str] = []
-
-    async def ask(word: str) -> str:
-        try:
-            return await lane.ask(word)
-        finally:
-            cleaned.append(word)
-
-    await run.begin(both(ask("a"), both(ask("b"), ask("c"))))
-    lane.send_unsent()
-    await run.cancel()
-    assert sorted(cleaned) == ["a", "b", "c"]
-    lane.reply(1, 2, 3)
-    assert await run.ended() == []
-    assert lane.pending.bytes == 0
-
-
-async def test_both_may_be_nested(lane: Lane, run: Run) -> None:
-    async def ask_twice(word: str) -> str:
-        return await lane.ask(word) + await lane.ask(word * 2)
-
-    await run.begin(both(both(lane.ask("a"), ask_twice("b")), both(lane.ask("c"), lane.ask("d"))))
-    lane.send_unsent()
-    lane.reply(1, 2, 3, 4)
-    lane.send_unsent()
-    lane.reply(5)
-    assert await run.ended() == [(("a=1", "b=2bb=5"), ("c=3", "d=4"))]
-
-
-async def test_an_error_of_nested_ones_cancels_all(lane: Lane, run: Run) -> None:
-    await run.begin(both(both(lane.ask("a"), fail_after(lane, "b")), lane.ask("c")))
-    lane.send_unsent()
-    lane.reply(1, 2)
-    assert [repr(one) for one in await run.ended()] == ["ValueError('b')"]
-    lane.reply(3)
-    assert len(await run.ended()) == 1
-
-
-async def test_results_that_need_no_wait_are_returned_at_once(run: Run) -> None:
-    async def give(word: str) -> str:
-        return word
-
-    await run.begin(both(give("a"), give("b")))
-    assert await run.ended() == [("a", "b")]
-
-
-# --- Memory --------------------------------------------------------------------------------------------
 
 
 @contextmanager
