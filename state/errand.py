@@ -2,7 +2,7 @@
 
 A task that waits for a reply is woken by way of Trio's run queue, and all its coroutines are resumed,
 beginning with the outermost. An errand is resumed by the task that reads the replies, and this resumes only
-the coroutines of the errand. This saves a quarter of the CPU time of a MeterValues (docs/measurements.md).
+the coroutines of the errand. This saves a tenth to a fifth of the CPU time of a call (docs/measurements.md).
 
 A coroutine of an errand may wait only for commands and steps of the store, and for `both`.
 """
