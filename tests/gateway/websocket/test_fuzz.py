@@ -1,6 +1,6 @@
 """Our connection reads the same frames as an independent parser.
 
-These tests cover gateway/websocket/connection.py and the modules that it uses for reading.
+These tests cover gateway/websocket/incoming.py and the modules that it uses for reading.
 """
 
 import random

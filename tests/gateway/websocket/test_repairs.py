@@ -1,6 +1,6 @@
 """Repairs that the owner of a connection may allow: binary messages, and peers that never answer PING.
 
-These tests cover gateway/websocket/connection.py and gateway/websocket/http_upgrade.py.
+These tests cover gateway/websocket/incoming.py and gateway/websocket/http_upgrade.py.
 """
 
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Messages that are served at once, in the task that watches all sockets (websocket/connection.py)."""
+"""Messages that are served at once, in the task that watches all sockets (websocket/incoming.py)."""
 
 import random
 import time
@@ -11,8 +11,9 @@ import trio
 from trio.abc import Instrument
 from trio.lowlevel import Task
 
-from gateway.websocket.connection import MESSAGES_AT_ONCE, READS_AT_ONCE, Connection
+from gateway.websocket.connection import Connection
 from gateway.websocket.http_upgrade import Upgrade
+from gateway.websocket.incoming import MESSAGES_AT_ONCE, READS_AT_ONCE
 from tests.gateway.websocket.echo_server import raw_peer, serving, settle
 from tests.support.websocket_frames import frame, plain, text
 
