@@ -41,7 +41,7 @@ _SLOW_DISK = (
 
 _NOTES = f""""Needed" also names what decides: sessions, because a gateway has at most {SESSIONS:,}; the
     processor in the busiest hour; or a storm. In a *storm*, all charge points come back. **The column of
-    1,000,000 charge points is an extrapolation.** Nothing beyond 20,000 connections, or 100,000 sessions
+    1,000,000 charge points is an extrapolation.** Nothing beyond 50,000 connections, or 100,000 sessions
     without sockets, was ever run. All rows but the last two are for one installation.
     """
 _GATEWAYS = f"""**Gateways.** A gateway process uses one core. The work of the busiest hour is the sum of
@@ -131,7 +131,7 @@ _MEASURED = """All numbers are from one virtual machine with two shared cores of
     gateways shared two cores. So expect an error of up to a factor of two.
     """
 _NOT_MEASURED = (
-    "More than 20,000 connections in one system, and more than 100,000 sessions in one store.",
+    "More than 50,000 connections in one system, and more than 100,000 sessions in one store.",
     "Gateways, store and charge points on machines of their own, with a network between them.",
     "ARM processors, and processors of other clouds.",
     "Real network disks. The slow fsync above is a fast disk and a pause. A real disk has slow moments.",
