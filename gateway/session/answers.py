@@ -80,9 +80,7 @@ class Answers:
             await rest
 
     async def reply(self, frame: bytes, faults: Iterable[str] = ()) -> None:
-        # The read task also notices that the connection has ended.
-        with contextlib.suppress(ConnectionClosed):
-            await self._link.send(frame, faults)
+        await self._finish_reply(self._link.send(frame, faults))
 
     async def answer(self, call: IncomingCall, began: float) -> None:
         link = self._link

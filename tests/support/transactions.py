@@ -96,21 +96,17 @@ async def begin(store: Store, lease: Lease, fact: Start = _START) -> int:
     return outcome.id
 
 
+async def append(store: Store, lease: Lease, id_: int, message: Sent) -> meter_values.Appended:
+    """Append a message to a transaction at connector 1."""
+    received_ms, payload = message
+    return await meter_values.append(
+        store, lease, connector_id=1, transaction_id=str(id_), payload=payload, received_ms=received_ms
+    )
+
+
 async def send(store: Store, lease: Lease, id_: int, messages: Sequence[Sent]) -> list[str]:
     """Append messages, and return the outcomes."""
-    return [
-        (
-            await meter_values.append(
-                store,
-                lease,
-                connector_id=1,
-                transaction_id=str(id_),
-                payload=payload,
-                received_ms=received_ms,
-            )
-        ).outcome
-        for received_ms, payload in messages
-    ]
+    return [(await append(store, lease, id_, message)).outcome for message in messages]
 
 
 async def fill(store: Store, lease: Lease, id_: int, messages: Sequence[Sent]) -> None:

@@ -1,15 +1,12 @@
 """Calls that a session answers by errands, with a real store (session/answers.py)."""
 
 import gc
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, cast, override
+from typing import Any, cast
 
 import pytest
 import trio
-from trio.abc import Instrument
-from trio.lowlevel import Task
 from trio.testing import wait_all_tasks_blocked
 
 from gateway.handlers import ERRANDS, HANDLERS
@@ -26,6 +23,7 @@ from state.tenants.id_tags import IdTag
 from tests.support.charge_point_peer import Peer, charge_point, in_one_breath, now
 from tests.support.inner_gateway import InnerGateway, inner_gateway
 from tests.support.leases import claimed
+from tests.support.task_steps import TaskSteps
 from tests.support.valkey_server import ValkeyServer
 from tests.support.waiting import until
 
@@ -34,17 +32,6 @@ STATUS = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
 SAMPLE = {"timestamp": "2026-01-01T00:00:00Z", "sampledValue": [{"value": "1"}]}
 VALUES = {"connectorId": 1, "meterValue": [SAMPLE]}
 KEYS = ChargePointKeys("t", "cp")
-
-
-class Steps(Instrument):
-    """Counts how often Trio runs each task."""
-
-    def __init__(self) -> None:
-        self.of: Counter[Task] = Counter()
-
-    @override
-    def before_task_step(self, task: Task) -> None:
-        self.of[task] += 1
 
 
 class Frames:
@@ -110,7 +97,7 @@ async def test_calls_that_wait_only_for_the_store_do_not_wake_the_task_of_their_
     store: Store, redis_url: str
 ) -> None:
     await id_tags.put(store, "t", IdTag(tag="ONE", max_active_transactions=2))
-    steps = Steps()
+    steps = TaskSteps()
     async with seated(store, redis_url) as (gateway, cp):
         task = session_of(gateway).link.connection._pumping
         assert task is not None

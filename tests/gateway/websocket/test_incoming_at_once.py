@@ -4,17 +4,17 @@ import random
 import time
 from collections import Counter
 from collections.abc import Coroutine
-from typing import Any, override
+from typing import Any
 
 import pytest
 import trio
-from trio.abc import Instrument
 from trio.lowlevel import Task
 
 from gateway.websocket.connection import Connection
 from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.incoming import MESSAGES_AT_ONCE, READS_AT_ONCE
 from tests.gateway.websocket.echo_server import raw_peer, serving, settle
+from tests.support.task_steps import TaskSteps
 from tests.support.websocket_frames import frame, plain, text
 
 
@@ -38,19 +38,8 @@ class Answering:
         await connection.run(on_text)
 
 
-class Steps(Instrument):
-    """Counts how often Trio runs each task."""
-
-    def __init__(self) -> None:
-        self.of: Counter[Task] = Counter()
-
-    @override
-    def before_task_step(self, task: Task) -> None:
-        self.of[task] += 1
-
-
 async def test_a_message_that_needs_no_wait_is_answered_without_waking_the_task_of_its_connection() -> None:
-    handle, steps = Answering(), Steps()
+    handle, steps = Answering(), TaskSteps()
     async with serving(handle) as server, raw_peer(server) as peer:
         await peer.send(text("n first"))
         assert await peer.read(9) == plain(0x81, b"n first")

@@ -1,20 +1,19 @@
 """Messages that are served without the task of their connection (`serve_elsewhere`)."""
 
 import random
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, override
+from typing import Any
 
 import pytest
 import trio
-from trio.abc import Instrument
 from trio.lowlevel import Task
 
 from gateway.websocket.close_codes import Close, Closed
 from gateway.websocket.connection import Connection
 from gateway.websocket.http_upgrade import Upgrade
 from tests.gateway.websocket.echo_server import RawPeer, raw_peer, serving, settle, until
+from tests.support.task_steps import TaskSteps
 from tests.support.websocket_frames import frame, plain, text
 
 
@@ -95,15 +94,6 @@ class Errands:
         self.awaited.append(message)
 
 
-class Steps(Instrument):
-    def __init__(self) -> None:
-        self.of: Counter[Task] = Counter()
-
-    @override
-    def before_task_step(self, task: Task) -> None:
-        self.of[task] += 1
-
-
 @asynccontextmanager
 async def holding(*first: bytes) -> AsyncIterator[tuple[Errands, RawPeer]]:
     """A peer whose message `e 1` is served elsewhere now. `first` came before it, in the same bytes."""
@@ -120,7 +110,7 @@ async def expect(peer: RawPeer, *messages: bytes) -> None:
 
 
 async def test_the_task_of_the_connection_is_not_woken_for_a_message_that_is_served_elsewhere() -> None:
-    handle, steps = Errands(), Steps()
+    handle, steps = Errands(), TaskSteps()
     async with serving(handle) as server, raw_peer(server) as peer:
         await peer.send(text("e first"))
         await expect(peer, b"e first")

@@ -11,7 +11,7 @@ from state.nodes.leases import Lease
 from state.store import Store
 from state.transactions import Stopped, meter_values, packing, stop
 from state.transactions.listing import get
-from tests.support.transactions import ANSWER, a_stop, begin, charging, claimed, read_values, send
+from tests.support.transactions import ANSWER, a_stop, append, begin, charging, claimed, read_values, send
 
 KEYS = ChargePointKeys("demo", "CP.1")
 FAR_MS = 2**50
@@ -115,16 +115,9 @@ async def test_a_session_without_its_lease_stores_values_and_hears_what_became_o
         {"epoch": 1},
     ]
     fences = []
-    for change, (received_ms, payload) in zip(changes, messages[2:], strict=True):
+    for change, message in zip(changes, messages[2:], strict=True):
         await store.execute("HSET", KEYS.lease, *(part for pair in change.items() for part in pair))
-        appended = await meter_values.append(
-            store,
-            lease,
-            connector_id=1,
-            transaction_id=str(id_),
-            payload=payload,
-            received_ms=received_ms,
-        )
+        appended = await append(store, lease, id_, message)
         assert appended.outcome == "kept"
         fences.append(appended.fence)
     assert fences == ["ok", "newer", "lost", "ok"]
