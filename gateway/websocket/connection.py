@@ -2,18 +2,14 @@
 
 import contextlib
 from collections.abc import Callable, Coroutine
-from typing import Any, Literal
+from typing import Any, override
 
 import trio
 
 from gateway.websocket import sweeper
-from gateway.websocket.borrowed_reader import BorrowedReader
 from gateway.websocket.close_codes import Close, Closed, ConnectionClosed, Violation, build_close_frame
 from gateway.websocket.incoming import IncomingMessages, OnText, discard
-from gateway.websocket.limits import Limits
 from gateway.websocket.outgoing_frames import build_text_frame, mask
-from gateway.websocket.stats import Stats
-from gateway.websocket.tls_stream import TlsInfo
 
 # Least rate of a message, after the time that every message has (`Limits.partial_message_s`).
 LEAST_BYTES_PER_S = 1_024
@@ -23,23 +19,6 @@ class Connection(IncomingMessages):
     """A connection. `run` reads to the end and answers PINGs. Any task may call `send` and `close`."""
 
     __slots__ = ()
-
-    def __init__(
-        self,
-        reader: BorrowedReader,
-        early: bytes,
-        *,
-        side: Literal["server", "client"],
-        subprotocol: str,
-        tls: TlsInfo | None,
-        limits: Limits,
-        stats: Stats,
-    ) -> None:
-        """`early` holds the bytes that came after the head of the upgrade."""
-        super().__init__(
-            reader, early, side=side, subprotocol=subprotocol, tls=tls, limits=limits, stats=stats
-        )
-        sweeper.watch(self)
 
     async def run(self, on_text: OnText, on_end: Callable[[], None] | None = None) -> Closed:
         """Await `on_text` for every text message, in order, until the connection ends.
@@ -143,6 +122,7 @@ class Connection(IncomingMessages):
         self._stream.close()
         await self._reader.finish()
 
+    @override
     def check_clock(self, now: float) -> Callable[[], Coroutine[Any, Any, None]] | None:
         """Return the action that is due at the time `now`, or None (see sweeper.py)."""
         # While nobody reads, the peer may have sent bytes that we do not know.

@@ -15,6 +15,7 @@ import trio
 from trio_websocket import ConnectionClosed as WebSocketClosed
 from wsproto.utilities import LocalProtocolError
 
+from gateway.websocket import sweeper
 from gateway.websocket.borrowed_reader import BorrowedReader
 from gateway.websocket.close_codes import Close, Closed, Violation
 from gateway.websocket.large_messages import HEADER_MAX, SMALL
@@ -105,6 +106,11 @@ class IncomingMessages:
         self.last_received = trio.current_time()
         if early:
             self._frames.feed(early, self.last_received)
+        sweeper.watch(self)
+
+    def check_clock(self, now: float) -> Callable[[], Coroutine[Any, Any, None]] | None:
+        """Return the action that is due at the time `now`, or None (see sweeper.py)."""
+        raise NotImplementedError
 
     def repair_faults(self, report: Callable[[TransportFault], None] | None) -> None:
         """Accept binary messages as text, and peers that never answer a PING.
