@@ -93,7 +93,7 @@ class Lane:
         self.connection: RedisConnection | None = None
         self.identity: ConnectionIdentity | None = None
         self.trouble: StoreRefused | StoreUnavailable | None = StoreUnavailable(
-            "not connected to the store yet"
+            f"not connected to {target.address} yet"
         )
         self.reconnects = -1
         self._target = target
@@ -148,17 +148,24 @@ class Lane:
         self.pending.fail_flight(why)
 
     async def _watch(self) -> None:
-        """Time out all commands of the lane with a single timer, which is set for the oldest command."""
+        """Time out all commands of the lane with a single timer, which is set for the oldest command.
+
+        A connection whose first reply takes as long is ended.
+        """
         pending, timeout_s = self.pending, self.pending.timeout_s
         while True:
-            oldest, now = pending.oldest(), monotonic()
-            if oldest is None or oldest.at + timeout_s > now:
-                await trio.sleep(timeout_s if oldest is None else oldest.at + timeout_s - now)
+            due, now = pending.due_at(), monotonic()
+            if due is None or due > now:
+                await trio.sleep(timeout_s if due is None else due - now)
                 continue
-            # Our process may have been paused while the reply came, so let the reader read the socket before
+            first = pending.flight[0] if pending.flight else None
+            # Our process may have been paused while replies came, so let the reader read the socket before
             # commands time out.
             await trio.sleep(0.02)
-            if pending.oldest() is oldest and pending.flight:
-                self.end(f"the store did not answer within {timeout_s:g} s")
-                await trio.lowlevel.checkpoint()
-            pending.expire(monotonic())
+            now = monotonic()
+            if first is not None and pending.flight and pending.flight[0] is first:
+                if first.sent_at + timeout_s <= now:
+                    self.end(f"the store did not answer within {timeout_s:g} s")
+                    await trio.lowlevel.checkpoint()
+                pending.expire_flight(now)
+            pending.expire(now)

@@ -1,8 +1,8 @@
 """The commands of one lane that wait for a reply. A command is either not sent yet, or in flight.
 
-This module does no I/O. A task that gives up leaves its place empty. An empty place is dropped if its command
-was not sent. If the command is in flight, the empty place stays until the reply comes, and the reply is
-dropped.
+This module does no I/O. A task that gives up, or has waited too long, leaves its place empty. An empty place
+is dropped if its command was not sent. If the command is in flight, the empty place stays until the reply
+comes, and the reply is dropped.
 
 Steps of one turn go one at a time: the next one is sent when the reply to the one before has come. A turn is
 the name of a charge point.
@@ -10,6 +10,7 @@ the name of a charge point.
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator
+from itertools import chain
 from time import monotonic
 from typing import Any, override
 
@@ -30,7 +31,7 @@ class Waiter:
     outcome.Value would take 0.4 us.
     """
 
-    __slots__ = ("at", "data", "due", "failure", "replies", "reply", "size", "task", "turn")
+    __slots__ = ("at", "data", "due", "failure", "replies", "reply", "sent_at", "size", "task", "turn")
 
     def __init__(self, task: Task | Errand[Any], data: bytes, due: int, turn: str) -> None:
         self.task: Task | Errand[Any] | None = task
@@ -41,7 +42,7 @@ class Waiter:
         self.replies: list[Any] | None = None if due == 1 else []
         self.reply: Any = None
         self.failure: StoreUnavailable | None = None
-        self.at = monotonic()
+        self.at = self.sent_at = monotonic()
 
     def answer(self, reply: Any) -> None:
         if self.task is not None:
@@ -163,10 +164,7 @@ class PendingReplies:
         waiting.append(waiter)
 
     def _end_turn(self, turn: str) -> None:
-        """Queue the next command of the turn.
-
-        It goes to the end, because `expire` looks at the head, and finds the older commands there.
-        """
+        """Queue the next command of the turn."""
         if waiting := self._turns[turn]:
             self.unsent.append(waiting.popleft())
             self._wake_writer()
@@ -215,7 +213,7 @@ class PendingReplies:
 
     def take(self) -> bytes:
         """Return all queued commands as one batch. These commands count as in flight from now on."""
-        unsent, flight, batch = self.unsent, self.flight, [self._left]
+        unsent, flight, batch, now = self.unsent, self.flight, [self._left], monotonic()
         self._left = b""
         while unsent:
             waiter = unsent.popleft()
@@ -224,6 +222,7 @@ class PendingReplies:
                 continue
             batch.append(waiter.data)
             waiter.data = b""
+            waiter.sent_at = now
             flight.append(waiter)
         return b"".join(batch)
 
@@ -260,16 +259,40 @@ class PendingReplies:
     def oldest(self) -> Waiter | None:
         return self.flight[0] if self.flight else self.unsent[0] if self.unsent else None
 
+    def due_at(self) -> float | None:
+        """Return when the next command, or the first reply, will have taken `timeout_s`.
+
+        The time of a reply begins when its command is sent: commands may wait for a connection or for their
+        turn first, and the connection is not to blame for that. None if nothing waits.
+        """
+        waiting = chain(self.unsent, *filter(None, self._turns.values()))
+        began = [waiter.at for waiter in self.flight if waiter.task is not None]
+        began += [waiter.at for waiter in waiting]
+        if self.flight:
+            began.append(self.flight[0].sent_at)
+        first = min(began, default=None)
+        return None if first is None else first + self.timeout_s
+
     def expire(self, now: float) -> None:
         """Fail the commands that were not sent in time."""
-        due = now - self.timeout_s
-        while self.unsent and self.unsent[0].at <= due:
-            waiter = self.unsent.popleft()
+        due, timeout = now - self.timeout_s, f"{self.timeout_s:g} s"
+        why = f"the store did not take the command within {timeout}"
+        if self.send_now is None:
+            why = f"there was no connection to the store for {timeout}"
+        late = [waiter for turn in self._turns.values() if turn for waiter in _take_older(turn, due)]
+        self.bytes -= sum(waiter.size for waiter in late)
+        unsent = _take_older(self.unsent, due)
+        for waiter in unsent:
             self._drop(waiter)
-            if waiter.turn in self._turns and self.unsent[-1].at <= due:
-                self.unsent.rotate(1)  # The next command of the turn has waited as long, and fails too.
-            # An errand goes on at once, and may queue or send further commands.
-            waiter.fail(f"there was no connection to the store for {self.timeout_s:g} s", sent=False)
+        # An errand goes on at once, and may queue or send further commands.
+        for waiter in (*unsent, *late):
+            waiter.fail(why, sent=False)
+
+    def expire_flight(self, now: float) -> None:
+        """Fail the commands in flight that have waited too long. Their outcome is unknown."""
+        due = now - self.timeout_s
+        for waiter in [one for one in self.flight if one.at <= due]:
+            waiter.fail(f"the store did not answer within {self.timeout_s:g} s", sent=True)
 
     def fail_flight(self, why: str) -> None:
         """Fail the commands in flight, whose outcome is unknown.
@@ -294,3 +317,12 @@ class PendingReplies:
         self.bytes -= waiter.size
         if waiter.turn:
             self._end_turn(waiter.turn)
+
+
+def _take_older(queue: deque[Waiter], due: float) -> list[Waiter]:
+    older = [waiter for waiter in queue if waiter.at <= due]
+    if older:
+        younger = [waiter for waiter in queue if waiter.at > due]
+        queue.clear()
+        queue.extend(younger)
+    return older

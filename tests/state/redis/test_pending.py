@@ -10,7 +10,7 @@ import trio.testing
 from state.errors import StoreUnavailable
 from state.nodes import leases
 from state.redis.pending import NOTHING, PendingReplies
-from state.store import StoreConfig, open_store
+from state.store import Store, StoreConfig, open_store
 from tests.support.leases import KEYS, claimed
 from tests.support.valkey_server import ValkeyServer
 from tests.support.waiting import until
@@ -171,3 +171,66 @@ async def test_a_command_whose_turn_comes_when_the_connection_breaks_does_not_hi
         await trio.testing.wait_all_tasks_blocked()
         assert sorted(failed) == ["t/a", "t/b"]
         pending.close("the store is closed")
+
+
+@pytest.mark.parametrize(("in_flight_s", "reconnects"), [(0, 0), (60, 1)])
+async def test_a_command_that_fails_late_ends_its_connection_only_if_the_reply_is_late_too(
+    private_valkey: ValkeyServer, in_flight_s: float, reconnects: int
+) -> None:
+    failed = []
+
+    async def ask(store: Store) -> None:
+        with pytest.raises(StoreUnavailable, match="did not answer within 60 s") as caught:
+            await store.execute("INCR", "n", key=KEYS.lease)
+        failed.append(caught.value.sent)
+
+    with trio.fail_after(90):
+        async with open_store(StoreConfig(url=private_valkey.url, timeout_s=60)) as store:
+            lane, _ = store._lanes.of(KEYS.lease)
+            private_valkey.pause()
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(ask, store)
+                    await until(lambda: bool(lane.pending.flight))
+                    [waiter] = lane.pending.flight
+                    waiter.at -= 60
+                    waiter.sent_at -= in_flight_s
+                    nursery.start_soon(lane._watch)
+                    await until(lambda: bool(failed))
+                    nursery.cancel_scope.cancel()
+            finally:
+                private_valkey.resume()
+            assert failed == [True]
+            await store.wait_available()
+            assert await store.execute("INCR", "n", key=KEYS.lease) in {1, 2}
+            assert lane.reconnects == reconnects
+
+
+async def test_the_first_reply_is_due_after_it_was_sent_and_every_command_after_it_was_asked() -> None:
+    pending = queue()
+    assert pending.due_at() is None
+
+    async def work(turn: str, at: float) -> None:
+        call = pending.call(b"x", 1, turn)
+        (pending._turns.get(turn) or pending.unsent)[-1].at = at
+        with pytest.raises(StoreUnavailable):
+            await call
+
+    async with trio.open_nursery() as nursery:
+        for turn, at in (("t/a", 5), ("", 7), ("t/a", 3)):
+            nursery.start_soon(work, turn, at)
+            await trio.testing.wait_all_tasks_blocked()
+        assert pending.due_at() == 63
+        pending.expire(64)
+        assert pending.due_at() == 65
+        pending.take()
+        pending.flight[0].sent_at = 10
+        assert pending.due_at() == 65
+        pending.expire_flight(65)
+        assert len(pending.flight) == 2
+        assert pending.due_at() == 67
+        pending.expire_flight(69)
+        assert pending.due_at() == 70
+        pending.close("the store is closed")
+    assert pending.bytes == 0
+    assert pending._turns == {}
