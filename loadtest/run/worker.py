@@ -15,7 +15,6 @@ from typing import Protocol
 import msgspec
 import trio
 
-from gateway.service import collector
 from gateway.service.open_files import raise_file_limit
 from loadtest.correctness.commands import Commanded
 from loadtest.measuring.assembling import assemble
@@ -24,6 +23,7 @@ from loadtest.measuring.recording import Recorder
 from loadtest.measuring.verdict import LiveJudge
 from loadtest.results import Results
 from loadtest.run.access import Accesses
+from loadtest.run.collecting import shorten_collections
 from loadtest.run.credentials import hide_secrets
 from loadtest.run.fleet import Fleet
 from loadtest.run.machine import describe_machine
@@ -86,7 +86,7 @@ class Worker:
         for index in range(work.first, work.end):
             accesses.check_certificate(index, names.id_of(index))
         intended = digest(work.scenario, work.first, work.end)
-        collector.settle()  # A full garbage collection here would look like latency of the central system.
+        shorten_collections()
         await self._sender.send(Ready())
         start = await self._receiver.receive()
         if start is None:
