@@ -4,8 +4,6 @@ Each module ends with the tables HANDLERS and OUTCOMES. HANDLERS answer the char
 store the charge point's answers to our calls.
 """
 
-from collections.abc import Callable
-
 from gateway.handlers import core, firmware, local_auth, reservation, security, smart_charging
 from gateway.handlers.handler import Handler, Outcome
 from gateway.ocpp16.actions import OF_REQUEST
@@ -16,10 +14,10 @@ HANDLERS: dict[str, Handler] = {
     for profile in (core, firmware, security)
     for request, handler in profile.HANDLERS.items()
 }
-AT_ONCE: dict[str, Callable[[], Message]] = {"Heartbeat": core.answer_heartbeat}
-"""Handlers that need neither the content of the call nor the store."""
-ERRANDS = frozenset({"Authorize", "MeterValues", "StartTransaction", "StatusNotification", "StopTransaction"})
-"""Calls whose handlers wait only for the store (state/errand.py)."""
+ERRANDS = frozenset(
+    {"Authorize", "Heartbeat", "MeterValues", "StartTransaction", "StatusNotification", "StopTransaction"}
+)
+"""Calls whose handlers wait only for the store, or for nothing (state/errand.py)."""
 OUTCOMES: dict[type[Message], Outcome] = {
     request: outcome
     for profile in (core, firmware, local_auth, reservation, security, smart_charging)

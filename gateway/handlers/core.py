@@ -49,12 +49,8 @@ async def boot_notification(
     )
 
 
-def answer_heartbeat() -> core.HeartbeatResult:
-    return core.HeartbeatResult(current_time=now_text())
-
-
 async def heartbeat(_request: core.Heartbeat, _charge_point: ChargePoint) -> core.HeartbeatResult:
-    return answer_heartbeat()
+    return core.HeartbeatResult(current_time=now_text())
 
 
 async def status_notification(

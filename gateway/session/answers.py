@@ -1,7 +1,7 @@
 """Our answers to the calls of a charge point: run the handler, send its answer, and do what follows.
 
-A call is answered in one of three ways. `answer_at_once` needs no wait, `answer_by_errand` waits only for the
-store (`state/errand.py`), and `answer` runs in the read task. If a handler fails, the charge point gets a
+A call is answered in one of three ways. `answer_heartbeat` needs no wait, `answer_by_errand` waits only for
+the store (`state/errand.py`), and `answer` runs in the read task. If a handler fails, the charge point gets a
 CALLERROR. If another session has the lease, this session closes without an answer.
 """
 
@@ -12,8 +12,9 @@ from typing import Any, NoReturn, override
 
 import structlog
 
-from gateway.handlers import AT_ONCE, HANDLERS
-from gateway.handlers.charge_point import ChargePoint
+from gateway.handlers import HANDLERS
+from gateway.handlers.charge_point import ChargePoint, now_text
+from gateway.ocpp16 import plain_heartbeat
 from gateway.ocpp16.messages.types import Message
 from gateway.ocpp16.protocol import Protocol
 from gateway.ocpp16.received import IncomingCall
@@ -35,16 +36,13 @@ class Answers:
         self._link = link
         self._protocol = protocol
 
-    def answer_at_once(self, call: IncomingCall, began: float) -> Coroutine[Any, Any, None] | None:
-        """Answer a call that needs neither the store nor a wait."""
+    def answer_heartbeat(self, id_: bytes, began: float) -> Coroutine[Any, Any, None] | None:
         link = self._link
-        answer = self._protocol.answer(call, AT_ONCE[call.action]())
         try:
-            rest = link.connection.send_now(answer)
+            rest = link.connection.send_now(plain_heartbeat.answer(id_, now_text()))
         except ConnectionClosed:
             rest = None
-        took_s = monotonic() - began
-        link.node.telemetry.observe_call(call.action, took_s)
+        link.node.telemetry.observe_call("Heartbeat", monotonic() - began)
         return None if rest is None else self._finish_reply(rest)
 
     def answer_by_errand(self, call: IncomingCall, began: float) -> Coroutine[Any, Any, None] | None:

@@ -33,9 +33,10 @@ import structlog
 import trio
 
 from gateway import heartbeats
-from gateway.handlers import AT_ONCE, ERRANDS
+from gateway.handlers import ERRANDS
 from gateway.handlers.charge_point import SessionMemory, now_ms
 from gateway.node import Node
+from gateway.ocpp16 import plain_heartbeat
 from gateway.ocpp16.faults.table import FaultName
 from gateway.ocpp16.protocol import Protocol, Role
 from gateway.ocpp16.received import CallAnswered, CallRefused, Ignored, IncomingCall, Received, Reply
@@ -148,6 +149,14 @@ class Session:
         link, protocol = self.link, self._protocol
         link.heard_at = began
         frame = link.secrets.hide(frame)
+        if (
+            len(frame) <= plain_heartbeat.LONGEST
+            and (id_ := plain_heartbeat.read_id(frame))
+            and link.memory.registration == "Accepted"
+            and link.recorder is None
+            and not protocol.faults
+        ):
+            return self._answers.answer_heartbeat(id_, began)
         if len(frame) > SMALL:
             return self._receive_large(frame, began)
         received = protocol.receive(frame, began)
@@ -158,12 +167,6 @@ class Session:
             if protocol.rest:
                 return self._serve_joined(received, began)
         if isinstance(received, IncomingCall):
-            if (
-                received.action in AT_ONCE
-                and link.memory.registration == "Accepted"
-                and link.recorder is None
-            ):
-                return self._answers.answer_at_once(received, began)
             if received.action in ERRANDS and link.memory.registration == "Accepted":
                 return self._answers.answer_by_errand(received, began)
             return self._answers.answer(received, began)

@@ -125,6 +125,9 @@ class Connection(IncomingMessages):
     @override
     def check_clock(self, now: float) -> Callable[[], Coroutine[Any, Any, None]] | None:
         """Return the action that is due at the time `now`, or None (see sweeper.py)."""
+        if self._heard:
+            self._heard = False
+            self.last_received = now
         # While nobody reads, the peer may have sent bytes that we do not know.
         return self._judge(now) if self._waiting is None else None
 

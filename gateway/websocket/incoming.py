@@ -45,6 +45,7 @@ class IncomingMessages:
         "__weakref__",
         "_elsewhere",
         "_frames",
+        "_heard",
         "_large_messages",
         "_left",
         "_limits",
@@ -104,6 +105,8 @@ class IncomingMessages:
         self.subprotocol = subprotocol
         self.tls = tls
         self.last_received = trio.current_time()
+        self._heard = False
+        """Whether something came after `last_received`. The sweeper reads the clock for many connections."""
         if early:
             self._frames.feed(early, self.last_received)
         sweeper.watch(self)
@@ -226,21 +229,32 @@ class IncomingMessages:
                 if not data:
                     self._over = data is not None
                     return data is None
-                self.last_received = now = trio.current_time()
-                frames.feed(data, now)
-                for _ in range(MESSAGES_AT_ONCE):
-                    frame = frames.cut()
-                    if frame is None:
-                        break
-                    self._left = self._begin(frame)
-                    if self._left is not None or self._elsewhere is not None:
-                        return self._left is None
-                else:
-                    return False
-                if frames.partial_since is not None:
-                    return False
+                if (text := frames.read_whole(data)) is not None:
+                    self._heard = True
+                    self._stats.messages += 1
+                    self._left = left = self._on_text(text)
+                    if left is not None or self._elsewhere is not None:
+                        return left is None
+                    if not stream.readable:
+                        return True
+                elif not self._serve_some(data):
+                    return self._left is None and self._elsewhere is not None
         except Exception as error:  # noqa: BLE001  The task of `run` raises it.
             self._left = stream.say_and_raise(error)
+        return False
+
+    def _serve_some(self, data: bytes) -> bool:
+        """Serve some messages. Returns False if the task of `run` or `resume` has to go on."""
+        frames = self._frames
+        self.last_received = now = trio.current_time()
+        frames.feed(data, now)
+        for _ in range(MESSAGES_AT_ONCE):
+            frame = frames.cut()
+            if frame is None:
+                return frames.partial_since is None
+            self._left = self._begin(frame)
+            if self._left is not None or self._elsewhere is not None:
+                return False
         return False
 
     def _begin(self, frame: bytes | Rest) -> Coroutine[Any, Any, None] | None:

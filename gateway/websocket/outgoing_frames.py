@@ -4,12 +4,14 @@ import os
 
 from websockets.speedups import apply_mask
 
+_SHORT = tuple(bytes((0x81, length)) for length in range(126))
+
 
 def build_text_frame(text: bytes) -> bytes:
     """Return a whole text message as one frame, as a server sends it."""
     length = len(text)
     if length < 126:
-        return bytes((0x81, length)) + text
+        return _SHORT[length] + text
     if length < 65_536:
         return b"\x81\x7e" + length.to_bytes(2) + text
     return b"\x81\x7f" + length.to_bytes(8) + text

@@ -13,7 +13,6 @@ from typing import Protocol
 import trio
 
 _EVENTS = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
-_ENDED = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 TURN_S = 0.001
 """Time after which other tasks get their turn, although more sockets may be readable."""
 
@@ -57,7 +56,7 @@ class Readiness:
                     for number, events in ready:
                         one = watched.get(number)
                         if one is not None:  # None if a `wake` before has closed this socket.
-                            one.wake(ended=bool(events & _ENDED))
+                            one.wake(ended=events != select.EPOLLIN)
                     if monotonic() >= until:
                         break
         finally:

@@ -38,12 +38,12 @@ class SocketStream:
         "_closed",
         "_ended",
         "_fd",
-        "_readable",
         "_reader",
         "_readiness",
         "_send_s",
         "_socket",
         "encrypted_before",
+        "readable",
         "remote",
         "waited",
     )
@@ -57,7 +57,8 @@ class SocketStream:
         self._backlog: bytearray | None = None
         """Bytes that follow those that a task of `send_at_once` sends."""
         self._closed = False
-        self._readable = True
+        self.readable = True
+        """False only if `receive_now` would return None."""
         self._ended = False
         self._reader: trio.lowlevel.Task | None = None
         self._attendant: Callable[[], bool] | None = None
@@ -73,26 +74,26 @@ class SocketStream:
     def is_closed(self) -> bool:
         return self._closed
 
-    def receive_now(self, max_bytes: int) -> bytes | None:
-        """Return bytes, None if there are none now, or an empty result at the peer's end of file."""
-        return self._receive_now(max_bytes)
-
     def _receive_now(self, max_bytes: int) -> bytes | None:
         """Do what `receive_now` does, with the bytes of the socket. With TLS, these bytes are TLS records."""
         if self._closed:
             raise trio.ClosedResourceError
-        if self._readable:
+        if self.readable:
             try:
                 data = self._socket.recv(max_bytes)
             except (BlockingIOError, InterruptedError):
-                self._readable = False
+                self.readable = False
             except OSError as error:
                 raise self._explain(error) from error
             else:
                 # A short read has emptied the kernel's buffer; epoll reports later bytes (epoll(7), Q9).
-                self._readable = self._ended or len(data) == max_bytes
+                self.readable = self._ended or len(data) == max_bytes
                 return data
         return None
+
+    def receive_now(self, max_bytes: int) -> bytes | None:
+        """Return bytes, None if there are none now, or an empty result at the peer's end of file."""
+        return self._receive_now(max_bytes)
 
     async def receive_some(self, max_bytes: int) -> bytes:
         """Receive bytes; the result is empty at the peer's end of file."""
@@ -131,7 +132,7 @@ class SocketStream:
             else:
                 if not data or len(data) > more_than or self._ended:
                     return data
-            self._readable = False
+            self.readable = False
             self._reader = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(self._stop_waiting)
         raise trio.ClosedResourceError
@@ -146,8 +147,9 @@ class SocketStream:
 
         After an end of file or an error, a read never waits.
         """
-        self._readable = True
-        self._ended = self._ended or ended
+        self.readable = True
+        if ended:
+            self._ended = True
         if self._attendant is not None and self._attendant():
             return
         self._wake_reader()

@@ -155,17 +155,20 @@ class TlsStream(SocketStream):
         while True:
             if self._incoming.pending or self._tls.pending():
                 try:
-                    return self._tls.read(max_bytes)
+                    data = self._tls.read(max_bytes)
                 except ssl.SSLWantReadError:
                     pass
                 except ssl.SSLZeroReturnError:
                     return b""
                 except ssl.SSLError as error:
                     raise trio.BrokenResourceError(f"TLS: {error.reason}") from error
-            data = self._receive_now(self.read_bytes)
-            if not data:
-                return data
-            self._incoming.write(data)
+                else:
+                    self.readable = self.readable or bool(self._incoming.pending or self._tls.pending())
+                    return data
+            sealed = self._receive_now(self.read_bytes)
+            if not sealed:
+                return sealed
+            self._incoming.write(sealed)
 
     @override
     async def receive_some(self, max_bytes: int) -> bytes:

@@ -11,7 +11,9 @@ from functools import partial
 
 import trio
 import trio.testing
+from trio.testing import MockClock
 
+from gateway.websocket import sweeper
 from gateway.websocket.close_codes import Closed
 from gateway.websocket.handshakes import Handshakes
 from gateway.websocket.http_upgrade import Upgrade
@@ -106,6 +108,13 @@ async def patience(seconds: float = 60) -> AsyncIterator[None]:
 async def settle() -> None:
     """Wait until the server has handled all bytes that have arrived."""
     await trio.testing.wait_all_tasks_blocked(0.02)
+
+
+async def sweep(clock: MockClock) -> None:
+    """Let the sweeper see that something has come."""
+    await settle()
+    clock.jump(sweeper.SWEEP_S)
+    await settle()
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -36,6 +36,7 @@ class Pieces:
     """A stream that acts like a socket on which the given pieces of bytes arrive."""
 
     remote = ("fuzz", 0)
+    readable = True
 
     def __init__(self, pieces: list[bytes]) -> None:
         self._pieces = iter(pieces)

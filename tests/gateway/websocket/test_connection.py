@@ -16,7 +16,7 @@ from gateway.websocket.close_codes import Close, Closed, ConnectionClosed
 from gateway.websocket.connection import Connection
 from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.limits import Limits
-from tests.gateway.websocket.echo_server import Echo, raw_peer, serving, settle, until
+from tests.gateway.websocket.echo_server import Echo, raw_peer, serving, settle, sweep, until
 from tests.support.websocket_frames import frame, plain, text
 
 BYE = plain(0x88, b"\x03\xf4service restart")
@@ -146,9 +146,10 @@ async def test_a_silent_peer_gets_a_ping_and_may_answer_it_with_any_frame(mock_c
         raw_peer(server) as peer,
     ):
         for _ in range(3):
-            mock_clock.jump(1)
+            await sweep(mock_clock)
             await peer.send(text("x"))
             assert await peer.read(3) == plain(0x81, b"x")
+            await sweep(mock_clock)
             mock_clock.jump(61)
             assert await peer.read(2) == plain(0x89)
         mock_clock.jump(28)

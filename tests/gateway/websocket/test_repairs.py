@@ -14,7 +14,7 @@ from gateway.websocket.close_codes import Closed, ConnectionClosed
 from gateway.websocket.connection import Connection
 from gateway.websocket.http_upgrade import Upgrade, repair
 from gateway.websocket.limits import Limits
-from tests.gateway.websocket.echo_server import Echo, RawPeer, raw_peer, serving, settle, until
+from tests.gateway.websocket.echo_server import Echo, RawPeer, raw_peer, serving, settle, sweep, until
 from tests.support.websocket_frames import frame, plain, text
 
 
@@ -98,9 +98,10 @@ async def _pass_silently(handle: Repairing, clock: MockClock, seconds: float) ->
 async def test_a_peer_that_does_not_know_ping_frames_stays_connected(mock_clock: MockClock) -> None:
     async with repairing_peer() as (handle, peer):
         for _ in range(2):
-            mock_clock.jump(1)
+            await sweep(mock_clock)
             await peer.send(text("x"))
             assert await peer.read(3) == plain(0x81, b"x")
+            await sweep(mock_clock)
             for _ in range(3):
                 await _pass_silently(handle, mock_clock, 61)
                 assert await peer.read(2) == plain(0x89)
@@ -111,9 +112,10 @@ async def test_a_peer_that_never_answers_ping_frames_is_cut_off_after_the_mute_t
     mock_clock: MockClock,
 ) -> None:
     async with repairing_peer(Limits(mute_s=900)) as (handle, peer):
-        mock_clock.jump(1)
+        await sweep(mock_clock)
         await peer.send(text("x"))
         assert await peer.read(3) == plain(0x81, b"x")
+        await sweep(mock_clock)
         for _ in range(14):
             await _pass_silently(handle, mock_clock, 61)
         assert not handle.ended.is_set()
@@ -127,9 +129,10 @@ async def test_a_peer_that_answered_one_ping_frame_must_also_answer_the_next_one
 ) -> None:
     async with repairing_peer() as (handle, peer):
         for answer in (text("x"), frame(0x8A) + text("x")):
-            mock_clock.jump(1)
+            await sweep(mock_clock)
             await peer.send(answer)
             assert await peer.read(3) == plain(0x81, b"x")
+            await sweep(mock_clock)
             await _pass_silently(handle, mock_clock, 61)
             assert await peer.read(2) == plain(0x89)
         assert not handle.ended.is_set()
@@ -147,9 +150,10 @@ async def test_a_peer_that_acknowledges_no_tcp_data_is_cut_off(mock_clock: MockC
                 await connection.send(b"x" * 60_000)
 
     async with repairing_peer(Limits(send_s=1_000)) as (handle, peer), trio.open_nursery() as nursery:
-        mock_clock.jump(1)
+        await sweep(mock_clock)
         await peer.send(text("x"))
         assert await peer.read(3) == plain(0x81, b"x")
+        await sweep(mock_clock)
         assert handle.connection is not None
         nursery.start_soon(fill, handle.connection)
         for seconds in (0, 61, 31):
