@@ -14,18 +14,19 @@ from state.scripts import SCRIPTS
 class Prepared:
     """A packed step. `pack` adds the last `open_args` arguments to it.
 
-    Raises ValueError if the script needs a different number of keys or arguments. `unchecked` and
-    `unchecked_until_s` belong to the caller. They are how often, and until when on the monotonic clock, the
-    caller may run this step before it must run a step that checks more.
+    Raises ValueError if the script needs a different number of keys or arguments. `event`, `unchecked` and
+    `unchecked_until_s` belong to the caller: the begin of the event's JSON, and how often, and until when on
+    the monotonic clock, the caller may run this step before it must run a step that checks more.
     """
 
-    __slots__ = ("_head", "key", "script", "unchecked", "unchecked_until_s")
+    __slots__ = ("_head", "event", "key", "script", "unchecked", "unchecked_until_s")
 
     def __init__(self, name: str, keys: Sequence[str], args: Sequence[Arg], *, open_args: int) -> None:
         script = SCRIPTS[name]
         script.check(len(keys), len(args) + open_args)
         self.script = script
         self.key = keys[0]
+        self.event = b""
         self.unchecked = 0
         self.unchecked_until_s = 0.0
         words = ("EVALSHA", script.sha, len(keys), *keys, *args)

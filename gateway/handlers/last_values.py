@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterable
 
-from gateway.ocpp16.messages.types import MeterValue, SampledValue
+from gateway.ocpp16.messages.types import MeterValue
 from state.transactions.meter_values import LastRead
 
-_ENERGY = frozenset({None, "Energy.Active.Import.Register"})
 _IN_WH = {None: 1, "Wh": 1, "kWh": 1000}
 _IN_W = {None: 1, "W": 1, "kW": 1000}
+_UNITS = {None: _IN_WH, "Energy.Active.Import.Register": _IN_WH, "Power.Active.Import": _IN_W}
+_AT_OUTLET = frozenset({None, "Outlet"})
+_RAW = frozenset({None, "Raw"})
 _DIGITS = 16
 _NUMBER = re.compile(rf"\+?[0-9]{{1,{_DIGITS}}}(?:\.[0-9]{{1,16}})?")
 _MOST = 2**53 - 1
@@ -23,27 +25,31 @@ def find_last(values: Iterable[MeterValue]) -> LastRead:
     energy = power = None
     for value in values:
         for one in value.sampled_value:
-            measurand = one.measurand
-            if measurand in _ENERGY:
-                if _is_whole(one):
-                    energy = _read(one, _IN_WH, energy)
-            elif measurand == "Power.Active.Import" and _is_whole(one):
-                power = _read(one, _IN_W, power)
+            units = _UNITS.get(one.measurand)
+            if (
+                units is None
+                or one.phase is not None
+                or one.location not in _AT_OUTLET
+                or one.format not in _RAW
+            ):
+                continue
+            number = _read(one.value, units.get(one.unit))
+            if number is None:
+                continue
+            if units is _IN_W:
+                power = number
+            else:
+                energy = number
     return LastRead(energy, power)
 
 
-def _is_whole(one: SampledValue) -> bool:
-    return one.phase is None and one.location in {None, "Outlet"} and one.format in {None, "Raw"}
-
-
-def _read(one: SampledValue, units: dict[str | None, int], otherwise: int | None) -> int | None:
-    factor, text = units.get(one.unit), one.value.strip()
+def _read(text: str, factor: int | None) -> int | None:
     if factor is None:
-        return otherwise
+        return None
     if len(text) <= _DIGITS and text.isdigit() and text.isascii():  # Three times as fast as the pattern.
         number = int(text) * factor
-    elif _NUMBER.fullmatch(text):
+    elif _NUMBER.fullmatch(text.strip()):
         number = round(float(text) * factor)
     else:
-        return otherwise
-    return number if number <= _MOST else otherwise
+        return None
+    return number if number <= _MOST else None

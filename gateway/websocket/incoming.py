@@ -211,8 +211,9 @@ class IncomingMessages:
         """Go on after `serve_elsewhere`. The task of `run` awaits `left`."""
         self._elsewhere = None
         self._left = left
-        if left is not None or self._frames.held or not self._serve_at_once():
-            self._stream.stop_attending()
+        stream = self._stream
+        if left is not None or self._frames.held or (stream.readable and not self._serve_at_once()):
+            stream.stop_attending()
 
     def _serve_at_once(self) -> bool:
         """Read, and serve what needs no wait. Returns False if the task of `run` has to go on.

@@ -306,7 +306,7 @@ class SocketStream:
         """Leave the socket to the caller. It stays open, but the stream neither reads nor writes any more."""
         if self._closed:
             raise trio.ClosedResourceError
-        self._closed = True
+        self._closed = self.readable = True
         self._readiness.remove(self._fd)
         trio.lowlevel.notify_closing(self._fd)
         self._wake_reader()
@@ -314,7 +314,7 @@ class SocketStream:
 
     def close(self) -> None:
         if not self._closed:
-            self._closed = True
+            self._closed = self.readable = True
             self._readiness.remove(self._fd)
             trio.lowlevel.notify_closing(self._fd)
             self._socket.close()

@@ -63,7 +63,7 @@ _ATTEMPTS = 3
 _json = msgspec.json.encode
 
 
-class LastRead(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class LastRead(msgspec.Struct, frozen=True, gc=False):
     """The energy register and the power that a message shows last, or None if it shows none."""
 
     energy_wh: int | None
@@ -127,7 +127,7 @@ async def append(
         prepared = appends[name] = _prepare(lease, connector_id, transaction_id)
     text = text_of(connector_id, as_sent, payload)
     record, received = compact.pack(text), b"%d" % received_ms
-    message = _event(lease.keys, connector_id, transaction_id, last), record, received
+    message = prepared.event + _json(last)[1:], record, received
     if transaction_id is None:
         outcome, fence = await store.step_prepared(prepared, message)
         return _APPENDED[outcome, fence]
@@ -161,29 +161,21 @@ async def _append_checked(
     )
 
 
-def _event(
-    keys: ChargePointKeys, connector_id: int | None, transaction_id: str | None, last: LastRead
-) -> bytes:
-    return _json(
-        {
-            "connector_id": connector_id,
-            "transaction_id": None if transaction_id is None else f"{keys.id}.{transaction_id}",
-            "energy_wh": last.energy_wh,
-            "power_w": last.power_w,
-        }
-    )
-
-
 def _prepare(lease: Lease, connector_id: int | None, transaction_id: str | None) -> Prepared:
     """Prepare an append without its message. The result can be used as long as the transaction lasts."""
     if transaction_id is None:
-        return _prepare_stray(lease, connector_id, "")
-    return Prepared(
-        "transactions/meter_values_append",
-        (lease.keys.lease, lease.keys.events, *lease.keys.of_transaction(transaction_id)),
-        lease.head_args(),
-        open_args=3,
-    )
+        prepared, id_ = _prepare_stray(lease, connector_id, ""), None
+    else:
+        prepared = Prepared(
+            "transactions/meter_values_append",
+            (lease.keys.lease, lease.keys.events, *lease.keys.of_transaction(transaction_id)),
+            lease.head_args(),
+            open_args=3,
+        )
+        id_ = f"{lease.keys.id}.{transaction_id}"
+    # The members of LastRead follow.
+    prepared.event = _json({"connector_id": connector_id, "transaction_id": id_})[:-1] + b","
+    return prepared
 
 
 def _prepare_stray(lease: Lease, connector_id: int | None, transaction_id: str) -> Prepared:
