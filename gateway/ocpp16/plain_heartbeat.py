@@ -10,16 +10,18 @@ from gateway.ocpp16.frames import MESSAGE_ID_LIMIT
 
 _BEGIN: Final = b'[2,"'
 _END: Final = b'","Heartbeat",{}]'
-_SAME_IN_JSON: Final = bytes(code for code in range(0x20, 0x7F) if chr(code) not in '"\\')
 LONGEST: Final = len(_BEGIN) + MESSAGE_ID_LIMIT + len(_END)
 """Greatest length of such a frame, in bytes."""
 
 
 def read_id(frame: bytes) -> bytes:
-    """Return the message id, or nothing if the frame is not a Heartbeat of this form."""
+    """Return the message id, or nothing if the frame is not a Heartbeat of this form.
+
+    The id has only ASCII letters, digits and hyphens, so JSON writes it as it is.
+    """
     if frame.endswith(_END) and frame.startswith(_BEGIN):
         id_ = frame[len(_BEGIN) : -len(_END)]
-        if len(id_) <= MESSAGE_ID_LIMIT and not id_.translate(None, _SAME_IN_JSON):
+        if len(id_) <= MESSAGE_ID_LIMIT and id_.replace(b"-", b"").isalnum():
             return id_
     return b""
 
