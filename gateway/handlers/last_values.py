@@ -1,7 +1,7 @@
 """The energy and the power that a message of meter values shows last, for its event."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from gateway.ocpp16.messages.types import MeterValue
 from state.transactions.meter_values import LastRead
@@ -17,29 +17,24 @@ _MOST = 2**53 - 1
 """Greatest reading, because many programs cannot read a greater number from JSON exactly."""
 
 
-def find_last(values: Iterable[MeterValue]) -> LastRead:
+def find_last(values: Sequence[MeterValue]) -> LastRead:
     """Find the last readings of all phases at the outlet.
 
     A value without `measurand` is the imported energy, and the default unit is Wh (OCPP 1.6 section 7.43).
     """
     energy = power = None
-    for value in values:
-        for one in value.sampled_value:
+    for value in reversed(values):
+        for one in reversed(value.sampled_value):
             units = _UNITS.get(one.measurand)
-            if (
-                units is None
-                or one.phase is not None
-                or one.location not in _AT_OUTLET
-                or one.format not in _RAW
-            ):
+            if units is None or one.phase is not None:
                 continue
-            number = _read(one.value, units.get(one.unit))
-            if number is None:
+            if one.location not in _AT_OUTLET or one.format not in _RAW:
                 continue
             if units is _IN_W:
-                power = number
-            else:
-                energy = number
+                if power is None:
+                    power = _read(one.value, units.get(one.unit))
+            elif energy is None:
+                energy = _read(one.value, units.get(one.unit))
     return LastRead(energy, power)
 
 
