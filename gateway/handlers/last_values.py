@@ -43,8 +43,8 @@ def _read(text: str, factor: int | None) -> int | None:
         return None
     if len(text) <= _DIGITS and text.isdigit() and text.isascii():  # Three times as fast as the pattern.
         number = int(text) * factor
-    elif _NUMBER.fullmatch(text.strip()):
-        number = round(float(text) * factor)
+    elif _NUMBER.fullmatch(stripped := text.strip()):
+        number = round(float(stripped) * factor)
     else:
         return None
     return number if number <= _MOST else None

@@ -28,6 +28,7 @@ POWER: Final = "Power.Active.Import"
         ([{"value": "1520"}, {"value": "not a number"}], (1520, None)),
         ([{"value": "1520"}, {"value": "9" * 17}, {"value": "9" * 16}], (1520, None)),
         ([{"value": "7.4", "measurand": POWER, "unit": "kW"}, {"value": " 12 "}], (12, 7400)),
+        ([{"value": "\x1c12.5"}, {"value": "7\x1f", "measurand": POWER}], (12, 7)),
         ([{"value": "230", "measurand": "Voltage"}], (None, None)),
         ([{"value": "1", "phase": "L1"}, {"value": "2", "location": "Inlet"}], (None, None)),
         ([{"value": "1", "format": "SignedData"}, {"value": "2", "unit": "varh"}], (None, None)),
