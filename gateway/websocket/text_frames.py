@@ -90,7 +90,7 @@ class TextFrames:
             start = 8
             if size < 134 or data[2] << 8 | data[3] != size - 8 or size - 8 > self._limits.message_bytes:
                 return None
-        elif second == size + 122:
+        elif second < 254 and second == size + 122:
             start = 6
         else:
             return None

@@ -58,6 +58,11 @@ def test_the_short_way_finds_nothing_else_than_the_long_way(
         assert found == read_long(bytes(data))
 
 
+@pytest.mark.parametrize("size", range(6, 150))
+def test_the_begin_of_a_large_message_is_not_read_the_short_way(size: int) -> None:
+    assert read_short(frame(0x81, b"x" * 66_000)[:size]) is None
+
+
 def test_the_short_way_is_only_for_a_server_that_keeps_nothing() -> None:
     whole, frames = frame(0x81, b"whole"), TextFrames(LIMITS, masked=True)
     frames.feed(whole[:3], 0.0)
