@@ -126,11 +126,11 @@ class IncomingMessages:
         self._frames.binary = report is not None
 
     async def _pump(self, on_text: OnText) -> None:
-        frames, reader, stream = self._frames, self._reader, self._stream
+        frames, stream = self._frames, self._stream
         self._on_text = on_text
         burst = size = 0
         began = self.last_received
-        while not (reader.done or self._over):
+        while not self._is_over():
             while (frame := frames.cut()) is not None:
                 size += len(frame if isinstance(frame, bytes) else frame.data)
                 if (left := self._begin(frame)) is not None:
@@ -143,7 +143,7 @@ class IncomingMessages:
                     burst = size = 0
                     await trio.lowlevel.checkpoint()
                     began = trio.current_time()
-            if reader.done:
+            if self._is_over():  # `resume` may have read the end.
                 break
             if frames.partial_since is not None or self._reserved:
                 await self._read_rest()
@@ -155,6 +155,9 @@ class IncomingMessages:
                     await trio.lowlevel.checkpoint()
                     now = trio.current_time()
                 began, burst, size = now, 0, 0
+
+    def _is_over(self) -> bool:
+        return self._over or self._reader.done
 
     async def _read_rest(self) -> None:
         """Wait for more bytes of an unfinished message."""

@@ -1,5 +1,6 @@
 """TLS handshakes that wait for their turn, take too long, or are no handshakes."""
 
+import contextlib
 import socket
 import ssl
 from math import inf
@@ -10,6 +11,7 @@ import trio
 from trio.testing import MockClock
 
 from gateway.websocket import turns
+from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.limits import Limits
 from gateway.websocket.refusals import Refused
 from gateway.websocket.server import PATIENCE_S, Server
@@ -159,3 +161,47 @@ async def test_a_failed_tls_handshake_does_not_disturb_other_connections(
             while len(data) < len(expected):
                 data += await stream.receive_some()
             assert data == expected
+
+
+async def test_the_end_of_tls_is_seen_although_a_message_is_served_meanwhile_and_tcp_stays_open(
+    certificates: list[tuple[Path, Path]],
+) -> None:
+    ended = trio.Event()
+
+    async def handle(upgrade: Upgrade) -> None:
+        connection = await upgrade.accept("ocpp1.6")
+
+        async def resume() -> None:
+            connection.resume(None)
+
+        def on_text(_text: bytes) -> None:
+            connection.serve_elsewhere(lambda: None)
+            nursery.start_soon(resume)
+
+        async with trio.open_nursery() as nursery:
+            await connection.run(on_text)
+        ended.set()
+
+    async with serving(handle, tls=server_context(certificates), limits=Limits(close_s=0)) as server:
+        raw = await trio.open_tcp_stream("127.0.0.1", server.ports[0])
+        came, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        peer = client_context().wrap_bio(came, out, server_hostname="cs.example")
+        with trio.fail_after(10):
+            while not peer.version() or out.pending:
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    peer.do_handshake()
+                await raw.send_all(out.read())
+                if peer.version() is None:
+                    came.write(await raw.receive_some())
+            peer.write(REQUEST)
+            await raw.send_all(out.read())
+            await raw.receive_some()
+            peer.write(text("hello")[:4])
+            await raw.send_all(out.read())
+            await settle()
+            peer.write(text("hello")[4:])
+            with contextlib.suppress(ssl.SSLError):
+                peer.unwrap()
+            await raw.send_all(out.read())
+            await ended.wait()
+        await raw.aclose()
