@@ -105,7 +105,7 @@ class SocketStream:
     def attend(self, read: Callable[[], bool]) -> Awaitable[None]:
         """Call `read` whenever something came, until it returns False or the stream is closed.
 
-        `read` has just returned True, after `receive_now` returned None. It runs in the task that watches all
+        `read` has just returned True, and `readable` is False. It runs in the task that watches all
         sockets, which saves the wake-up of a task for each message. It never raises, and never takes long.
         """
         self._attendant = read

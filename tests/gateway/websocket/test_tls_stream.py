@@ -186,7 +186,7 @@ async def test_the_end_of_tls_is_seen_although_a_message_is_served_meanwhile_and
         raw = await trio.open_tcp_stream("127.0.0.1", server.ports[0])
         came, out = ssl.MemoryBIO(), ssl.MemoryBIO()
         peer = client_context().wrap_bio(came, out, server_hostname="cs.example")
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             while not peer.version() or out.pending:
                 with contextlib.suppress(ssl.SSLWantReadError):
                     peer.do_handshake()
