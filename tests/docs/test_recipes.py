@@ -103,8 +103,11 @@ def read_blocks(page: str, *sections: str) -> list[Block]:
 
 
 def choose_ports(number: int) -> range:
-    """Find ports that follow each other and are free."""
-    for first in range(20_000 + os.getpid() % 8_000, 32_000, number):
+    """Find up to eight ports that follow each other and are free.
+
+    The tests of another process begin elsewhere, because they may choose before these ports are used.
+    """
+    for first in range(20_000 + 8 * (os.getpid() % 1_500), 32_000, 8):
         try:
             for port in range(first, first + number):
                 with socket.socket() as probe:
