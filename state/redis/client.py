@@ -165,7 +165,9 @@ class Lane:
             now = monotonic()
             if first is not None and pending.flight and pending.flight[0] is first:
                 if first.sent_at + timeout_s <= now:
+                    # `_serve` fails the commands in flight, when the store is known to be away.
                     self.end(f"the store did not answer within {timeout_s:g} s")
                     await trio.lowlevel.checkpoint()
-                pending.expire_flight(now)
+                else:
+                    pending.expire_flight(now)
             pending.expire(now)
