@@ -17,7 +17,7 @@ class Waiting(Protocol):
     """What an errand waits for."""
 
     def give_up(self, _raise_cancel: object) -> Abort:
-        """End the wait, so that nobody is resumed by it."""
+        """End the wait, and resume nobody."""
 
 
 class Errand[T]:

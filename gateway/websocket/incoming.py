@@ -296,7 +296,7 @@ class IncomingMessages:
             self._reserved = size
         elif self.closed is None:
             raise Violation(Close.NO_ROOM)
-        # The peer is not to blame for the time in which nobody read.
+        # Nobody read meanwhile, so this time does not count against the peer.
         waited = trio.current_time() - asked
         self.last_received += waited
         if self._frames.partial_since is not None:

@@ -4,6 +4,7 @@ Tests of deadlines freeze Trio's clock (the fixture `mock_clock`) and move it th
 cannot change the results. The frozen clock does not affect the sockets.
 """
 
+import random
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -120,6 +121,28 @@ async def sweep(clock: MockClock) -> None:
 async def until(condition: Callable[[], bool]) -> None:
     while not condition():
         await trio.testing.wait_all_tasks_blocked(0.005)
+
+
+async def send_in_pieces(peer: "RawPeer", data: bytes, choose: random.Random) -> None:
+    """Send bytes in pieces of several sizes. After some of them, wait until the server has handled all."""
+    while data:
+        size = choose.choice((1, 50, 16_384, 100_000))
+        await peer.send(data[:size])
+        data = data[size:]
+        if choose.random() < 0.3:
+            await settle()
+
+
+class TurnCounter:
+    """Counts the turns in which other tasks could run. `run` counts until it is cancelled."""
+
+    def __init__(self) -> None:
+        self.turns = 0
+
+    async def run(self) -> None:
+        while True:
+            self.turns += 1
+            await trio.lowlevel.checkpoint()
 
 
 class RawPeer:

@@ -16,7 +16,7 @@ from gateway.websocket.close_codes import Close, Closed, ConnectionClosed
 from gateway.websocket.connection import Connection
 from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.limits import Limits
-from tests.gateway.websocket.echo_server import Echo, raw_peer, serving, settle, sweep, until
+from tests.gateway.websocket.echo_server import Echo, TurnCounter, raw_peer, serving, settle, sweep, until
 from tests.support.websocket_frames import frame, plain, text
 
 BYE = plain(0x88, b"\x03\xf4service restart")
@@ -204,7 +204,7 @@ async def test_a_connection_can_be_closed_after_its_reading_was_cancelled() -> N
 
 async def test_other_tasks_get_their_turn_between_messages_that_are_slow_to_handle() -> None:
     """The handler never waits, and no message is so long that its length would end the burst."""
-    turns = 0
+    counter = TurnCounter()
     turn_of_message: list[int] = []
     begun, go = trio.Event(), trio.Event()
 
@@ -215,22 +215,16 @@ async def test_other_tasks_get_their_turn_between_messages_that_are_slow_to_hand
             begun.set()
             if not go.is_set():
                 await go.wait()
-            turn_of_message.append(turns)
+            turn_of_message.append(counter.turns)
             time.sleep(0.001)  # noqa: ASYNC251  The handler keeps the event loop busy.
 
         await connection.run(on_text)
-
-    async def count_turns() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await trio.lowlevel.checkpoint()
 
     async with serving(handle) as server, raw_peer(server) as peer, trio.open_nursery() as nursery:
         nursery.start_soon(peer.send, frame(0x81, b"x" * 16_000) * 60)
         await begun.wait()
         await settle()  # Many messages are in the kernel's buffers now.
-        nursery.start_soon(count_turns)
+        nursery.start_soon(counter.run)
         go.set()
         while len(turn_of_message) < 60:
             await trio.lowlevel.checkpoint()

@@ -13,7 +13,7 @@ from trio.lowlevel import Task
 from gateway.websocket.connection import Connection
 from gateway.websocket.http_upgrade import Upgrade
 from gateway.websocket.incoming import MESSAGES_AT_ONCE, READS_AT_ONCE
-from tests.gateway.websocket.echo_server import raw_peer, serving, settle
+from tests.gateway.websocket.echo_server import TurnCounter, raw_peer, send_in_pieces, serving, settle
 from tests.support.task_steps import TaskSteps
 from tests.support.websocket_frames import frame, plain, text
 
@@ -63,17 +63,8 @@ async def test_answers_keep_the_order_of_messages_that_need_a_wait_and_of_those_
         b"%c %d %s" % (choose.choice(b"nnl"), at, b"x" * choose.choice((0, 100, 9_000))) for at in range(300)
     ]
     async with serving(Answering()) as server, raw_peer(server) as peer, trio.open_nursery() as nursery:
-
-        async def send() -> None:
-            data = b"".join(frame(0x81, message) for message in messages)
-            while data:
-                size = choose.choice((1, 50, 16_384, 100_000))
-                await peer.send(data[:size])
-                data = data[size:]
-                if choose.random() < 0.3:
-                    await settle()
-
-        nursery.start_soon(send)
+        data = b"".join(frame(0x81, message) for message in messages)
+        nursery.start_soon(send_in_pieces, peer, data, choose)
         expected = b"".join(plain(0x81, message) for message in messages)
         assert await peer.read(len(expected)) == expected
 
@@ -111,26 +102,20 @@ async def test_an_error_while_a_message_is_served_at_once_ends_only_its_own_conn
 
 
 async def test_other_tasks_get_their_turn_between_messages_that_are_served_at_once() -> None:
-    turns = 0
+    counter = TurnCounter()
     turn_of_message: list[int] = []
 
     async def handle(upgrade: Upgrade) -> None:
         connection = await upgrade.accept("ocpp1.6")
 
         def on_text(_message: bytes) -> None:
-            turn_of_message.append(turns)
+            turn_of_message.append(counter.turns)
             time.sleep(0.001)  # The handler keeps the event loop busy.
 
         await connection.run(on_text)
 
-    async def count_turns() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await trio.lowlevel.checkpoint()
-
     async with serving(handle) as server, raw_peer(server) as peer, trio.open_nursery() as nursery:
-        nursery.start_soon(count_turns)
+        nursery.start_soon(counter.run)
         await peer.send(text("short") * 500)
         while len(turn_of_message) < 500:
             await trio.lowlevel.checkpoint()

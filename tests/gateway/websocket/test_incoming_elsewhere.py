@@ -12,7 +12,7 @@ from trio.lowlevel import Task
 from gateway.websocket.close_codes import Close, Closed
 from gateway.websocket.connection import Connection
 from gateway.websocket.http_upgrade import Upgrade
-from tests.gateway.websocket.echo_server import RawPeer, raw_peer, serving, settle, until
+from tests.gateway.websocket.echo_server import RawPeer, raw_peer, send_in_pieces, serving, settle, until
 from tests.support.task_steps import TaskSteps
 from tests.support.websocket_frames import frame, plain, text
 
@@ -140,17 +140,8 @@ async def test_answers_keep_the_order_of_messages_of_all_kinds(seed: int) -> Non
         b"%c %d %s" % (choose.choice(b"neet"), at, b"x" * choose.choice((0, 100, 9_000))) for at in range(300)
     ]
     async with serving(Errands()) as server, raw_peer(server) as peer, trio.open_nursery() as nursery:
-
-        async def send() -> None:
-            data = b"".join(split(choose, message) for message in messages)
-            while data:
-                size = choose.choice((1, 50, 16_384, 100_000))
-                await peer.send(data[:size])
-                data = data[size:]
-                if choose.random() < 0.3:
-                    await settle()
-
-        nursery.start_soon(send)
+        data = b"".join(split(choose, message) for message in messages)
+        nursery.start_soon(send_in_pieces, peer, data, choose)
         await expect(peer, *messages)
 
 
